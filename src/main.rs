@@ -1,0 +1,2 @@
+//! The `protem` binary.
+fn main() {}
