@@ -1,1 +1,6 @@
 //! protem mints minutes-long SPIFFE X.509 SVIDs. A right is a scope in the certificate's SAN.
+
+pub mod id;
+pub mod identity;
+pub mod scope;
+pub mod time;
