@@ -5,11 +5,14 @@
 //! Refuses: another prefix, upper case, a wrong length.
 
 pub mod entropy;
+pub(crate) mod hex;
+mod instance;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::id::entropy::Entropy;
+pub use crate::id::instance::{Instance, InstanceError};
 
 /// Why a text is no id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +52,7 @@ macro_rules! ids {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!($prefix, "-"))?;
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                hex::write(&self.0, f)
             }
         }
 
@@ -63,7 +66,8 @@ macro_rules! ids {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                hex_after(text, concat!($prefix, "-")).map(Self).ok_or_else(|| IdError {
+                let digits = text.strip_prefix(concat!($prefix, "-"));
+                digits.and_then(hex::read).map(Self).ok_or_else(|| IdError {
                     prefix: $prefix,
                     shown: text.chars().take(TEXT_SHOWN_MAX).collect(),
                 })
@@ -134,27 +138,6 @@ impl fmt::Display for EventNumber {
 impl fmt::Display for PolicyVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
-    }
-}
-
-fn hex_after(text: &str, prefix: &str) -> Option<[u8; 16]> {
-    let digits = text.strip_prefix(prefix)?.as_bytes();
-    if digits.len() != 32 {
-        return None;
-    }
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
-    }
-    Some(bytes)
-}
-
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! protem mints minutes-long SPIFFE X.509 SVIDs. A right is a scope in the certificate's SAN.
 
+pub mod attestation;
+pub mod audit;
+pub mod elevation;
 pub mod id;
 pub mod identity;
 pub mod scope;
