@@ -1,5 +1,6 @@
 //! protem mints minutes-long SPIFFE X.509 SVIDs. A right is a scope in the certificate's SAN.
 
+pub mod api;
 pub mod attestation;
 pub mod audit;
 pub mod elevation;
