@@ -4,3 +4,4 @@ pub mod id;
 pub mod identity;
 pub mod scope;
 pub mod time;
+pub mod x509;
