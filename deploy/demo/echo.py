@@ -26,7 +26,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def stream(self):
-        """Chunks by hand: http.server has no chunked writer, and a plain body has no end to find."""
+        """Writes the chunks by hand: http.server has no chunked writer."""
         self.send_response(200)
         self.send_header("content-type", "text/plain")
         self.send_header("transfer-encoding", "chunked")
@@ -42,7 +42,7 @@ class Echo(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def who(self):
-        """Envoy writes `URI=<SPIFFE ID>` into x-forwarded-client-cert and drops what a client sent."""
+        """Envoy writes `URI=<SPIFFE ID>` into this header and drops what a client sent."""
         for part in self.headers.get("x-forwarded-client-cert", "").split(";"):
             if part.startswith("URI="):
                 return part.removeprefix("URI=").strip('"')
