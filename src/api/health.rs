@@ -1,7 +1,7 @@
 //! Health and metrics, for the machine that protem runs on.
 //!
 //! Promises: `/livez` says that the process answers, `/readyz` that it can do its work and, if not,
-//! why; `/metrics` is OpenMetrics text.
+//! why; `/metrics` is text in the format of `OpenMetrics`.
 //! Refuses: everything else; no secret, subject or scope appears here (assurance H15).
 
 use std::fmt;
@@ -18,7 +18,7 @@ use http::header::CONTENT_TYPE;
 pub struct Probes {
     /// Why the server cannot do its work now, one line each; empty when it can.
     pub unready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
-    /// Every metric as OpenMetrics text.
+    /// Every metric as text in the format of `OpenMetrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
@@ -51,7 +51,7 @@ fn readiness(unready: &[String]) -> Response {
     if unready.is_empty() {
         return "ok\n".into_response();
     }
-    let reasons: String = unready.iter().map(|reason| format!("{reason}\n")).collect();
+    let reasons = unready.join("\n") + "\n";
     (StatusCode::SERVICE_UNAVAILABLE, reasons).into_response()
 }
 

@@ -9,18 +9,22 @@
 mod connection;
 mod gate;
 pub mod limits;
+mod peer;
 mod stall;
 pub mod tls;
 
+use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,20 +32,9 @@ use crate::api::listener::connection::{Connection, Protocol};
 use crate::api::listener::gate::{Gate, Pass};
 use crate::api::listener::limits::{ACCEPT_RETRY, Limits};
 use crate::api::listener::tls::ALPN_HTTP_2;
-use crate::attestation::PeerNames;
-use crate::time::{Clock, Timestamp};
+use crate::time::Clock;
 
-/// Who is at the other end of a connection; an extension of every request on it.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The peer's network address.
-    pub address: SocketAddr,
-    /// What its verified certificate says; none for a peer without one.
-    pub certificate: Option<Arc<PeerNames>>,
-}
-
-/// Reads what a verified certificate says, from the leaf's DER; none when it cannot be read.
-pub type ReadPeer = fn(&[u8]) -> Option<PeerNames>;
+pub use crate::api::listener::peer::Peer;
 
 /// What stands between TCP and HTTP.
 #[derive(Clone)]
@@ -49,7 +42,7 @@ pub enum Transport {
     /// Nothing; for health and metrics on the machine itself.
     Plain,
     /// TLS as [`tls::server_config`] makes it.
-    Tls(Arc<rustls::ServerConfig>, ReadPeer),
+    Tls(Arc<rustls::ServerConfig>),
 }
 
 /// A door: what is served, and how.
@@ -105,61 +98,67 @@ impl Door {
             tracing::debug!(%address, %error, "connection lost before it was served");
             return;
         }
-        let (config, read) = match &self.transport {
+        match &self.transport {
             Transport::Plain => {
-                let peer = Peer {
-                    address,
-                    certificate: None,
-                };
-                return self.drive(stream, Protocol::Http1, peer).await;
+                self.serve_peer(stream, address, None, Protocol::Http1)
+                    .await;
             }
-            Transport::Tls(config, read) => (Arc::clone(config), *read),
-        };
-        let handshake = timeout(
-            self.limits.handshake,
-            TlsAcceptor::from(config).accept(stream),
-        );
-        let stream = tokio::select! {
-            result = handshake => match result {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => {
-                    tracing::info!(%address, %error, "handshake failed");
+            Transport::Tls(config) => {
+                let Some(stream) = self.shake_hands(config, stream, address).await else {
                     return;
-                }
-                Err(_) => {
-                    tracing::info!(%address, "handshake took too long");
-                    return;
-                }
-            },
-            () = self.stop.cancelled() => return,
-        };
-        let (_, session) = stream.get_ref();
-        let protocol = if session.alpn_protocol() == Some(ALPN_HTTP_2) {
-            Protocol::Http2
-        } else {
-            Protocol::Http1
-        };
-        let certificate = match session.peer_certificates().and_then(<[_]>::first) {
-            None => None,
-            Some(leaf) => match read(leaf.as_ref()) {
-                Some(names) => Some(Arc::new(names)),
-                None => {
-                    tracing::warn!(%address, "peer certificate verified but cannot be read");
-                    return;
-                }
-            },
-        };
-        let peer = Peer {
-            address,
-            certificate,
-        };
-        self.drive(stream, protocol, peer).await;
+                };
+                let (_, session) = stream.get_ref();
+                let protocol = match session.alpn_protocol() {
+                    Some(ALPN_HTTP_2) => Protocol::Http2,
+                    Some(_) | None => Protocol::Http1,
+                };
+                let leaf = session.peer_certificates().and_then(<[_]>::first).cloned();
+                self.serve_peer(stream, address, leaf, protocol).await;
+            }
+        }
     }
 
-    async fn drive<S>(&self, stream: S, protocol: Protocol, peer: Peer)
-    where
+    async fn shake_hands(
+        &self,
+        config: &Arc<rustls::ServerConfig>,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> Option<TlsStream<TcpStream>> {
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let result = tokio::select! {
+            result = timeout(self.limits.handshake, acceptor.accept(stream)) => result,
+            () = self.stop.cancelled() => return None,
+        };
+        match result {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::info!(%address, %error, "handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::info!(%address, "handshake took too long");
+                None
+            }
+        }
+    }
+
+    async fn serve_peer<S>(
+        &self,
+        stream: S,
+        address: SocketAddr,
+        leaf: Option<CertificateDer<'static>>,
+        protocol: Protocol,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let peer = match Peer::new(address, leaf.as_ref().map(AsRef::as_ref)) {
+            Ok(peer) => peer,
+            Err(error) => {
+                let error: &dyn Error = &error;
+                tracing::warn!(%address, error, "connection refused: its certificate is no SVID");
+                return;
+            }
+        };
         let connection = Connection {
             router: self.router.clone(),
             limits: self.limits,
@@ -169,23 +168,6 @@ impl Door {
             peer,
         };
         connection.serve(stream, protocol).await;
-    }
-}
-
-impl Peer {
-    /// The last moment of the peer's certificate; none without one.
-    pub fn not_after(&self) -> Option<Timestamp> {
-        Some(self.certificate.as_ref()?.not_after)
-    }
-
-    /// Whether the peer may still be heard: its certificate has not ended at `now`.
-    pub fn is_current(&self, now: Timestamp) -> bool {
-        self.not_after().is_none_or(|not_after| now < not_after)
-    }
-
-    /// The peer's address without its port.
-    pub fn ip(&self) -> IpAddr {
-        self.address.ip().to_canonical()
     }
 }
 

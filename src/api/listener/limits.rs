@@ -49,8 +49,8 @@ const CONNECTIONS_MAX: usize = 16_384;
 const CONNECTIONS_PER_NEIGHBOUR_MAX: usize = 1_024;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);
-const IDLE_MAX: Duration = Duration::from_secs(120);
-const AGE_MAX: Duration = Duration::from_secs(3_600);
+const IDLE_MAX: Duration = Duration::from_mins(2);
+const AGE_MAX: Duration = Duration::from_hours(1);
 const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 

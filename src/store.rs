@@ -1,0 +1,162 @@
+//! What is remembered: bytes and events, no certificates.
+//!
+//! Promises: [`Store`] has verbs, not tables. Each verb is one complete act with its event, in
+//! one transaction: either both are durable when it answers, or neither happened. Events are
+//! numbered from 1 without gaps, in the order in which they became durable. A refused act never
+//! fails its neighbours in the same group commit. Only this room makes `policy::Facts` and
+//! [`Recorded`].
+//! Refuses: acts whose facts have changed since they were decided on, a second spending of a
+//! token, a serial that was used before, more than its named bounds.
+
+mod act;
+mod error;
+mod record;
+mod row;
+pub mod sqlite;
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+
+use crate::attestation::Entry;
+use crate::audit::{Event, SealedEvent};
+use crate::elevation::Elevation;
+use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
+use crate::identity::Subject;
+use crate::time::Timestamp;
+
+pub use crate::store::act::{
+    ActivatePolicy, ElevationChange, ElevationFilter, EventFilter, Intent, Mint, NewElevation,
+    NewOperator, NewToken, Outcome, Reason, RetryKey,
+};
+pub use crate::store::error::StoreError;
+pub use crate::store::record::{Leftover, Record, Recordable, Recorded, leftovers, record};
+pub use crate::store::row::{
+    ActivePolicy, CertificateRow, ElevationRow, Intended, LedgerHead, Minting, Opened, OperatorRow,
+    Standing, TokenRow,
+};
+
+/// What a verb answers, once it is durable or read.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// The memory of one authority. Implementations live in this room only.
+pub trait Store: sealed::Sealed + Send + Sync {
+    /// All that a decision about a subject, an elevation or both rests on, read at one moment.
+    fn standing(
+        &self,
+        subject: Option<Subject>,
+        elevation: Option<ElevationId>,
+    ) -> Answer<'_, Standing>;
+
+    /// Makes a planned certificate durable before it is signed; see [`record`].
+    ///
+    /// In one transaction: every guard still holds, the serial is new, the token is unspent and
+    /// now spent, the elevation is activated or its instance bound, the log index is written
+    /// into the bytes, the event is sealed.
+    fn intend(&self, intent: Intent) -> Answer<'_, Intended>;
+
+    /// Makes the outcome of an intent durable, at most once for each intent.
+    fn conclude(&self, outcome: Outcome) -> Answer<'_, EventNumber>;
+
+    /// Intents without outcome, oldest first; at most `limit`.
+    fn unfinished(&self, limit: u32) -> Answer<'_, Vec<Intended>>;
+
+    /// The certificate that an intent came to, when it was issued.
+    fn certificate(&self, intent: EventNumber) -> Answer<'_, Option<CertificateRow>>;
+
+    /// Opens an elevation in the state that policy gave it.
+    fn open_elevation(&self, new: NewElevation) -> Answer<'_, Opened>;
+
+    /// Moves an elevation from the version that the change was made on; refused as
+    /// [`StoreError::FactChanged`] when it has another by now.
+    fn change_elevation(&self, change: ElevationChange) -> Answer<'_, EventNumber>;
+
+    /// One elevation.
+    fn elevation(&self, id: ElevationId) -> Answer<'_, Option<ElevationRow>>;
+
+    /// Elevations in the order in which they were opened, after `after`; at most `limit`.
+    fn elevations(
+        &self,
+        filter: ElevationFilter,
+        after: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<ElevationRow>>;
+
+    /// Elevations whose running clock ran out at or before `now`; at most `limit`.
+    fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>>;
+
+    /// Writes a registration entry: version 1 of a new subject, or the next version.
+    fn put_entry(&self, entry: Entry, event: Event) -> Answer<'_, Entry>;
+
+    /// Removes a registration entry.
+    fn remove_entry(&self, id: EntryId, event: Event) -> Answer<'_, EventNumber>;
+
+    /// One registration entry.
+    fn entry(&self, id: EntryId) -> Answer<'_, Option<Entry>>;
+
+    /// Registration entries by subject, after `after`; at most `limit`.
+    fn entries(&self, after: Option<Subject>, limit: u32) -> Answer<'_, Vec<Entry>>;
+
+    /// Remembers the digest of a new join token.
+    fn create_token(&self, token: NewToken) -> Answer<'_, EventNumber>;
+
+    /// One join token, spent or not.
+    fn token(&self, id: TokenId) -> Answer<'_, Option<TokenRow>>;
+
+    /// Join tokens in the order in which they were made, after `after`; at most `limit`.
+    fn tokens(&self, after: Option<EventNumber>, limit: u32) -> Answer<'_, Vec<TokenRow>>;
+
+    /// Removes an unspent join token.
+    fn remove_token(&self, id: TokenId, event: Event) -> Answer<'_, EventNumber>;
+
+    /// Remembers the digest of a new operator credential.
+    fn create_operator(&self, operator: NewOperator) -> Answer<'_, EventNumber>;
+
+    /// One operator credential.
+    fn operator(&self, id: OperatorId) -> Answer<'_, Option<OperatorRow>>;
+
+    /// Whether any operator credential exists.
+    fn has_operator(&self) -> Answer<'_, bool>;
+
+    /// Makes a policy bundle the one that decides; gives its version.
+    fn activate_policy(&self, policy: ActivatePolicy) -> Answer<'_, PolicyVersion>;
+
+    /// The policy bundle that decides.
+    fn active_policy(&self) -> Answer<'_, Option<ActivePolicy>>;
+
+    /// Stops minting or lets it go on; answers the new state.
+    fn set_minting(&self, stopped: bool, event: Event) -> Answer<'_, Minting>;
+
+    /// Whether minting is stopped.
+    fn minting(&self) -> Answer<'_, Minting>;
+
+    /// Records an event that changes nothing else.
+    fn append(&self, event: Event) -> Answer<'_, EventNumber>;
+
+    /// Events that match, in order, after `after` and up to and including `until`; at most
+    /// `limit`.
+    fn events(
+        &self,
+        filter: EventFilter,
+        after: Option<EventNumber>,
+        until: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<SealedEvent>>;
+
+    /// One event.
+    fn event(&self, number: EventNumber) -> Answer<'_, Option<SealedEvent>>;
+
+    /// The newest event's number and time; none in an empty ledger.
+    fn head(&self) -> Answer<'_, Option<LedgerHead>>;
+
+    /// Writes a copy of the whole store to a new file while serving goes on.
+    fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()>;
+
+    /// Whether the store can record right now: an empty transaction goes through.
+    fn probe(&self) -> Answer<'_, ()>;
+}
+
+mod sealed {
+    /// Keeps implementations of `Store` in this room.
+    pub trait Sealed {}
+}

@@ -1,0 +1,95 @@
+//! The one way from a plan to something that may be signed.
+//!
+//! Promises: a [`Recorded`] exists only for bytes that are durable together with their event
+//! (DESIGN promise 2). Its makers are [`record`] and, after a crash, [`leftovers`].
+//! Refuses: Clone, Default and serde: one record is signed once.
+
+use crate::audit::SealedEvent;
+use crate::id::EventNumber;
+use crate::store::{Intended, Intent, Store, StoreError};
+
+/// A plan that can say what is to be recorded of it.
+pub trait Recordable {
+    /// The exact bytes and the event.
+    fn intent(&mut self) -> Intent;
+}
+
+/// A plan whose exact bytes are durable and may now be signed, once.
+#[derive(Debug)]
+pub struct Recorded<P> {
+    plan: P,
+    event: SealedEvent,
+    tbs: Vec<u8>,
+}
+
+/// An intent that a crash left without outcome.
+#[derive(Debug)]
+pub struct Leftover;
+
+/// What came of recording a plan.
+#[derive(Debug)]
+pub enum Record<P> {
+    /// It is durable and may be signed.
+    New(Recorded<P>),
+    /// The same request was recorded before, as this event.
+    Repeated(SealedEvent),
+}
+
+/// Makes a plan durable.
+///
+/// # Errors
+/// Why the store refused or could not record; nothing was recorded then.
+pub async fn record<P: Recordable + Send>(
+    store: &dyn Store,
+    mut plan: P,
+) -> Result<Record<P>, StoreError> {
+    let Intended {
+        event,
+        tbs,
+        repeated,
+    } = store.intend(plan.intent()).await?;
+    if repeated {
+        return Ok(Record::Repeated(event));
+    }
+    Ok(Record::New(Recorded { plan, event, tbs }))
+}
+
+/// The intents that a crash left without outcome, oldest first; at most `limit`. Ask only before
+/// serving begins: while serving, a young intent has its outcome under way.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn leftovers(
+    store: &dyn Store,
+    limit: u32,
+) -> Result<Vec<Recorded<Leftover>>, StoreError> {
+    let found = store.unfinished(limit).await?;
+    let recorded = |Intended { event, tbs, .. }| Recorded {
+        plan: Leftover,
+        event,
+        tbs,
+    };
+    Ok(found.into_iter().map(recorded).collect())
+}
+
+impl<P> Recorded<P> {
+    /// The plan.
+    pub const fn plan(&self) -> &P {
+        &self.plan
+    }
+
+    /// The intent's event.
+    pub const fn event(&self) -> &SealedEvent {
+        &self.event
+    }
+
+    /// The intent's number.
+    pub const fn number(&self) -> EventNumber {
+        self.event.number()
+    }
+
+    /// The bytes to sign.
+    pub fn tbs(&self) -> &[u8] {
+        &self.tbs
+    }
+}

@@ -1,0 +1,28 @@
+//! The integration tests: one binary, one link step, one module for each duty.
+//!
+//! They see what an outsider sees: the public surface, the real process, the files of the
+//! repository. What they need beyond cargo is installed by `tests/run tools` and found through
+//! [`tools`]; a missing tool is a failure with words, never a skipped test.
+
+#![allow(
+    clippy::allow_attributes,
+    reason = "the levels below are for the whole crate: an `expect` fails where one has no use yet"
+)]
+#![allow(
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test speaks by failing, and owns its process; helpers here are not `in tests` for \
+              clippy.toml"
+)]
+
+mod lint;
+mod tidy;
+mod tools;
