@@ -23,6 +23,7 @@
               clippy.toml"
 )]
 
+mod doors;
 mod lint;
 mod tidy;
 mod tools;
