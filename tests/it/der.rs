@@ -3,7 +3,7 @@
 //! It shares no code with the parsers under test and checks nothing.
 
 /// One value: tag, shortest length, content.
-pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     match content.len() {
         short @ 0..=127 => out.push(short as u8),
@@ -19,17 +19,17 @@ pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A SEQUENCE of these values.
-pub fn seq(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn seq(parts: &[Vec<u8>]) -> Vec<u8> {
     tlv(0x30, &parts.concat())
 }
 
 /// A SET of these values, in the order given.
-pub fn set(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn set(parts: &[Vec<u8>]) -> Vec<u8> {
     tlv(0x31, &parts.concat())
 }
 
 /// An OBJECT IDENTIFIER; arcs of up to 128 bits.
-pub fn oid(dotted: &str) -> Vec<u8> {
+pub(crate) fn oid(dotted: &str) -> Vec<u8> {
     let arcs: Vec<u128> = dotted.split('.').map(|arc| arc.parse().unwrap()).collect();
     let mut content = vec![(arcs[0] * 40 + arcs[1]) as u8];
     for arc in &arcs[2..] {
@@ -43,27 +43,27 @@ pub fn oid(dotted: &str) -> Vec<u8> {
 }
 
 /// An INTEGER of these content octets.
-pub fn int(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn int(octets: &[u8]) -> Vec<u8> {
     tlv(2, octets)
 }
 
 /// A BIT STRING of whole octets.
-pub fn bits(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn bits(octets: &[u8]) -> Vec<u8> {
     tlv(3, &[&[0], octets].concat())
 }
 
 /// An OCTET STRING.
-pub fn octets(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn octets(octets: &[u8]) -> Vec<u8> {
     tlv(4, octets)
 }
 
 /// NULL.
-pub fn null() -> Vec<u8> {
+pub(crate) fn null() -> Vec<u8> {
     tlv(5, b"")
 }
 
 /// A name with one common name, or an empty one.
-pub fn name(common_name: &str) -> Vec<u8> {
+pub(crate) fn name(common_name: &str) -> Vec<u8> {
     if common_name.is_empty() {
         return seq(&[]);
     }
@@ -72,7 +72,7 @@ pub fn name(common_name: &str) -> Vec<u8> {
 }
 
 /// An extension; `critical` is left out where false, as DER wants it.
-pub fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+pub(crate) fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let flag = if critical {
         tlv(1, &[0xff])
     } else {
@@ -82,7 +82,7 @@ pub fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
 }
 
 /// `subjectAltName` of these (implicit tag number, content) pairs.
-pub fn alt_names(critical: bool, names: &[(u8, &[u8])]) -> Vec<u8> {
+pub(crate) fn alt_names(critical: bool, names: &[(u8, &[u8])]) -> Vec<u8> {
     let names: Vec<_> = names
         .iter()
         .map(|(tag, text)| tlv(0x80 | tag, text))
