@@ -23,6 +23,10 @@
               clippy.toml"
 )]
 
+mod certificates;
+mod der;
+mod hostile_csr;
 mod lint;
+mod openssl_csr;
 mod tidy;
 mod tools;
