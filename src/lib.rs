@@ -5,6 +5,7 @@ pub mod audit;
 pub mod elevation;
 pub mod id;
 pub mod identity;
+pub mod pki;
 pub mod policy;
 pub mod scope;
 pub mod store;

@@ -16,9 +16,12 @@ mod profile;
 mod rotation;
 
 pub use crate::pki::authority::{Authority, MintTerms, Setup, SetupError, Warrant};
-pub use crate::pki::bundle::{TrustBundle, BundleError};
+pub use crate::pki::bundle::{BundleError, TrustBundle};
 pub use crate::pki::finish::{FinishError, Svid};
 pub use crate::pki::issuing::{Issuing, SignError};
 pub use crate::pki::keystore::KeystoreError;
 pub use crate::pki::plan::{Plan, PlanError, Planned};
-pub use crate::pki::profile::{IssuerName, Profile, ProfileError, ProfileFault, ProfileName, Profiles};
+pub use crate::pki::profile::{
+    IssuerName, Profile, ProfileError, ProfileFault, ProfileName, Profiles,
+};
+pub use crate::pki::rotation::{SERVER_PATH, Started};

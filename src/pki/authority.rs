@@ -6,7 +6,7 @@
 //! Refuses: to certify a key of its own issuers (assurance C13); to mint beyond the permit's last
 //! second, the issuer's end, or the elevation's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -124,7 +124,7 @@ impl Authority {
         now: Timestamp,
         entropy: &Entropy,
     ) -> Result<Plan, PlanError> {
-        let name = svid_name(permit);
+        let name = svid_name(permit).ok_or(PlanError::NothingToMint)?;
         let profile = self.profile_of(&name);
         let issuing = self.issuing(profile.name.issuer());
         let sans = name.sans().map_err(|_| PlanError::Text)?;
@@ -151,20 +151,32 @@ impl Authority {
                 instance: terms.instance,
                 at: now,
             }),
-            activates: terms.elevation.is_some_and(|elevation| activation(elevation).is_none()),
+            activates: terms
+                .elevation
+                .is_some_and(|elevation| activation(elevation).is_none()),
             spend: terms.spend,
             retry: terms.retry,
         };
-        Plan::build(&issuing, &contents, recording, self.serial_instance, entropy)
+        Plan::build(
+            &issuing,
+            &contents,
+            recording,
+            self.serial_instance,
+            entropy,
+        )
     }
 
     /// What is accepted in a request for an SVID.
     #[must_use]
     pub fn csr_rules(&self, elevated: bool) -> CsrRules {
-        let profile = if elevated { &self.profiles.elevated } else { &self.profiles.base };
+        let profile = if elevated {
+            &self.profiles.elevated
+        } else {
+            &self.profiles.base
+        };
         CsrRules {
             strict: profile.strict_csr,
-            keys: profile.keys.clone(),
+            keys: profile.keys.iter().copied().collect(),
             blocked: self.own_keys(),
         }
     }
@@ -172,7 +184,11 @@ impl Authority {
     /// How long an SVID may live at most from now, by profile and issuer, when `wish` is wished.
     #[must_use]
     pub fn life_for(&self, elevated: bool, wish: Option<Seconds>, now: Timestamp) -> Seconds {
-        let profile = if elevated { &self.profiles.elevated } else { &self.profiles.base };
+        let profile = if elevated {
+            &self.profiles.elevated
+        } else {
+            &self.profiles.base
+        };
         let issuer = self.issuing(profile.name.issuer());
         profile.life_for(wish).min(issuer.not_after().since(now))
     }
@@ -198,7 +214,9 @@ impl Authority {
     #[must_use]
     pub fn issuing(&self, name: IssuerName) -> Arc<Issuing> {
         let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
-        let newest = issuers.get(&name).and_then(|generations| generations.first());
+        let newest = issuers
+            .get(&name)
+            .and_then(|generations| generations.first());
         newest.map_or_else(|| Arc::clone(&self.top), Arc::clone)
     }
 
@@ -208,10 +226,14 @@ impl Authority {
             return Some(Arc::clone(&self.top));
         }
         let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
-        issuers.values().flatten().find(|one| one.key_id() == key_id).map(Arc::clone)
+        issuers
+            .values()
+            .flatten()
+            .find(|one| one.key_id() == key_id)
+            .map(Arc::clone)
     }
 
-    fn own_keys(&self) -> Vec<Fingerprint> {
+    fn own_keys(&self) -> BTreeSet<Fingerprint> {
         let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
         let held = issuers.values().flatten().chain([&self.top]);
         held.map(|one| one.public_key().fingerprint()).collect()
@@ -273,17 +295,12 @@ fn activation(elevation: &Elevation) -> Option<u64> {
     }
 }
 
-fn svid_event(
-    permit: &Permit,
-    name: &SvidName,
-    terms: &MintTerms<'_>,
-    now: Timestamp,
-) -> Event {
+fn svid_event(permit: &Permit, name: &SvidName, terms: &MintTerms<'_>, now: Timestamp) -> Event {
     let event = Event::new(EventKind::SvidIntent, now, &terms.caller.to_string())
         .with(Key::Subject, name.subject().to_string())
         .with(Key::Policy, permit.digest().to_string())
         .and("instance", terms.instance.to_string())
-        .and("verdict", Value::Map(permit.record()));
+        .and("verdict", verdict(permit));
     let event = match name.scope() {
         Some(scope) => event.with(Key::Scope, scope.as_str()),
         None => event,
@@ -292,4 +309,15 @@ fn svid_event(
         Some(elevation) => event.with(Key::Elevation, elevation.id.to_string()),
         None => event,
     }
+}
+
+/// The question and what it rested on, as the event carries it.
+fn verdict(permit: &Permit) -> Value {
+    let record = permit.record();
+    Value::Map(
+        record
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from_json(value)))
+            .collect(),
+    )
 }

@@ -58,18 +58,7 @@ impl Authority {
         recorded: Recorded<Planned>,
         now: Timestamp,
     ) -> Result<Svid, FinishError> {
-        let signed = recorded.kept().issuing().sign(&recorded);
-        let chain_tail = recorded.kept().issuing().chain_pem();
-        let certificate = match signed {
-            Ok(certificate) => certificate,
-            Err(error) => {
-                fail(store, recorded.event(), &error.to_string(), now).await?;
-                return Err(error.into());
-            }
-        };
-        let issued = conclude(store, recorded.event(), &certificate, now).await?;
-        let chain_pem = certificate.to_pem() + chain_tail;
-        Ok(Svid { certificate, chain_pem, intent: recorded.event().clone(), issued })
+        finish_recorded(store, recorded, now).await
     }
 
     /// Finishes one intent that a crash left behind. Answers whether it was signed.
@@ -86,7 +75,13 @@ impl Authority {
         let text = |name| event.field(name).and_then(|value| value.as_text());
         let not_after = text("not_after").and_then(|time| time.parse::<Timestamp>().ok());
         if not_after.is_none_or(|last| last <= now) {
-            fail(store, recorded.event(), "its time was over before it was signed", now).await?;
+            fail(
+                store,
+                recorded.event(),
+                "its time was over before it was signed",
+                now,
+            )
+            .await?;
             return Ok(false);
         }
         let Some(issuing) = text("issuer").and_then(|key| self.issuing_by_key(key)) else {
@@ -110,19 +105,48 @@ impl Authority {
     ///
     /// # Errors
     /// [`FinishError::NotIssued`] when there is none.
-    pub async fn again(
-        &self,
-        store: &dyn Store,
-        intent: SealedEvent,
-    ) -> Result<Svid, FinishError> {
-        let row = store.certificate(intent.number()).await?.ok_or(FinishError::NotIssued)?;
+    pub async fn again(&self, store: &dyn Store, intent: SealedEvent) -> Result<Svid, FinishError> {
+        let row = store
+            .certificate(intent.number())
+            .await?
+            .ok_or(FinishError::NotIssued)?;
         let certificate = Certificate::parse(&row.der)?;
         let issuer = intent.event().field("issuer").and_then(|key| key.as_text());
         let issuing = issuer
             .and_then(|key| self.issuing_by_key(key))
             .ok_or(FinishError::UnknownIssuer)?;
         let chain_pem = certificate.to_pem() + issuing.chain_pem();
-        Ok(Svid { certificate, chain_pem, intent, issued: row.issued })
+        Ok(Svid {
+            certificate,
+            chain_pem,
+            intent,
+            issued: row.issued,
+        })
+    }
+}
+
+/// As [`Authority::finish`]; also for the root, which is signed before there is an authority.
+pub(crate) async fn finish_recorded(
+    store: &dyn Store,
+    recorded: Recorded<Planned>,
+    now: Timestamp,
+) -> Result<Svid, FinishError> {
+    let issuing = recorded.kept().issuing();
+    match issuing.sign(&recorded) {
+        Ok(certificate) => {
+            let issued = conclude(store, recorded.event(), &certificate, now).await?;
+            let chain_pem = certificate.to_pem() + issuing.chain_pem();
+            Ok(Svid {
+                certificate,
+                chain_pem,
+                intent: recorded.event().clone(),
+                issued,
+            })
+        }
+        Err(error) => {
+            fail(store, recorded.event(), &error.to_string(), now).await?;
+            Err(error.into())
+        }
     }
 }
 
@@ -136,7 +160,13 @@ async fn conclude(
         .with(Key::Outcome, "issued")
         .with(Key::Fingerprint, certificate.fingerprint().to_string());
     let certificate = Some(certificate.der().to_vec());
-    store.conclude(Outcome { intent: intent.number(), event, certificate }).await
+    store
+        .conclude(Outcome {
+            intent: intent.number(),
+            event,
+            certificate,
+        })
+        .await
 }
 
 async fn fail(
@@ -149,15 +179,27 @@ async fn fail(
     let event = outcome(EventKind::SvidFailed, intent, now)
         .with(Key::Outcome, "failed")
         .and("why", why);
-    store.conclude(Outcome { intent: intent.number(), event, certificate: None }).await
+    store
+        .conclude(Outcome {
+            intent: intent.number(),
+            event,
+            certificate: None,
+        })
+        .await
 }
 
 /// An outcome repeats the names under which its intent is searched.
 fn outcome(kind: EventKind, intent: &SealedEvent, now: Timestamp) -> Event {
     let caller = intent.event().key(Key::Caller).unwrap_or_default();
     let event = Event::new(kind, now, caller).with(Key::Intent, intent.number().to_string());
-    [Key::Subject, Key::Scope, Key::Elevation, Key::Serial, Key::Policy]
-        .into_iter()
-        .filter_map(|key| intent.event().key(key).map(|value| (key, value)))
-        .fold(event, |event, (key, value)| event.with(key, value))
+    [
+        Key::Subject,
+        Key::Scope,
+        Key::Elevation,
+        Key::Serial,
+        Key::Policy,
+    ]
+    .into_iter()
+    .filter_map(|key| intent.event().key(key).map(|value| (key, value)))
+    .fold(event, |event, (key, value)| event.with(key, value))
 }

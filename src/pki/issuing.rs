@@ -53,7 +53,11 @@ pub enum SignError {
 impl Issuing {
     /// A key that is about to become a root.
     pub(crate) fn uncertified(name: IssuerName, signer: Box<dyn Signer>) -> Self {
-        Self { name, signer, standing: None }
+        Self {
+            name,
+            signer,
+            standing: None,
+        }
     }
 
     /// An issuer with its certificate and those above it, leaf to root.
@@ -67,7 +71,15 @@ impl Issuing {
         let builder = Issuer::from_ca_cert_der(&der, Unsigned::of(signer.as_ref()))?;
         let chain = std::iter::once(&certificate).chain(above);
         let chain_pem = write_chain(chain.filter(|one| !one.is_self_issued()));
-        Ok(Self { name, signer, standing: Some(Standing { certificate, chain_pem, builder }) })
+        Ok(Self {
+            name,
+            signer,
+            standing: Some(Standing {
+                certificate,
+                chain_pem,
+                builder,
+            }),
+        })
     }
 
     /// Signs what was recorded, and checks what came out.
@@ -105,7 +117,9 @@ impl Issuing {
 
     /// Its certificate and those above it without the root, PEM.
     pub fn chain_pem(&self) -> &str {
-        self.standing.as_ref().map_or("", |standing| &standing.chain_pem)
+        self.standing
+            .as_ref()
+            .map_or("", |standing| &standing.chain_pem)
     }
 
     /// SHA-256 of its public key, lower-case hex; how events name it.
@@ -135,7 +149,8 @@ impl Issuing {
 
     /// The last second of its own certificate; the beginning of time while it has none.
     pub fn not_after(&self) -> Timestamp {
-        self.certificate().map_or(Timestamp::EPOCH, |certificate| certificate.tbs().not_after)
+        self.certificate()
+            .map_or(Timestamp::EPOCH, |certificate| certificate.tbs().not_after)
     }
 
     /// DER of its name; of a root that is being made, of the common name planned.
@@ -148,7 +163,9 @@ impl Issuing {
 
     /// The identifier under which its certificates name its key.
     pub(crate) fn subject_key_id(&self) -> Vec<u8> {
-        let stated = self.certificate().and_then(|own| own.tbs().subject_key_id.clone());
+        let stated = self
+            .certificate()
+            .and_then(|own| own.tbs().subject_key_id.clone());
         stated.unwrap_or_else(|| self.public_key().key_id().to_vec())
     }
 }

@@ -43,9 +43,15 @@ impl Keystore {
     /// The directory, made if it is not there.
     pub(crate) fn open(directory: &Path) -> Result<Self, KeystoreError> {
         let failed = |error| KeystoreError::Io(directory.to_owned(), "make directory", error);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        Ok(Self { directory: directory.to_owned() })
+        Ok(Self {
+            directory: directory.to_owned(),
+        })
     }
 
     /// The names of the keys whose name begins so, sorted.
@@ -55,7 +61,10 @@ impl Keystore {
         for file in fs::read_dir(&self.directory).map_err(failed)? {
             let name = file.map_err(failed)?.file_name();
             let stem = name.to_str().and_then(|name| name.strip_suffix(".key"));
-            names.extend(stem.filter(|stem| stem.starts_with(prefix)).map(str::to_owned));
+            names.extend(
+                stem.filter(|stem| stem.starts_with(prefix))
+                    .map(str::to_owned),
+            );
         }
         names.sort();
         Ok(names)
@@ -78,7 +87,9 @@ impl Keystore {
     /// Writes a new key; an existing one is never touched.
     pub(crate) fn write_key(&self, name: &str, key: &PrivateKey) -> Result<(), KeystoreError> {
         let path = self.path(name, "key");
-        let pem = key.to_pkcs8_pem().map_err(|error| KeystoreError::Key(path.clone(), error))?;
+        let pem = key
+            .to_pkcs8_pem()
+            .map_err(|error| KeystoreError::Key(path.clone(), error))?;
         self.write(&path, pem.as_bytes())
     }
 
@@ -118,10 +129,14 @@ impl Keystore {
             .mode(0o600)
             .open(&new)
             .map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
         fs::rename(&new, path).map_err(failed)?;
         // The rename itself must survive a power cut, or a recorded intent loses its key.
-        File::open(&self.directory).and_then(|dir| dir.sync_all()).map_err(failed)
+        File::open(&self.directory)
+            .and_then(|dir| dir.sync_all())
+            .map_err(failed)
     }
 }
 
@@ -154,7 +169,9 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, KeystoreError> {
     let failed = |error| KeystoreError::Io(path.to_owned(), "read", error);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_BYTES_MAX) {
         Ok(bytes)
     } else {

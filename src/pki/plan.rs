@@ -54,6 +54,9 @@ pub enum PlanError {
     /// What was built is not what is meant.
     #[error("the plan differs from what is meant: {}", shown(.0))]
     Lint(Vec<Finding>),
+    /// The permit is for an act that makes no certificate.
+    #[error("the permit is for an act that makes no certificate")]
+    NothingToMint,
     /// Nothing of the life would be left.
     #[error("the right ends at {0}; nothing can be minted for the time left")]
     NoLife(Timestamp),
@@ -122,7 +125,11 @@ impl Plan {
         let tbs = to_be_signed(issuing, contents, &serial, not_before)?;
         let expected = expected(issuing, contents, &serial, not_before);
         lint(&tbs, &expected).map_err(PlanError::Lint)?;
-        let index_at = if recording.activates { activation_index_offset(&tbs) } else { None };
+        let index_at = if recording.activates {
+            activation_index_offset(&tbs)
+        } else {
+            None
+        };
         let mut event = recording
             .event
             .with(Key::Serial, hex::text(&serial))
@@ -146,7 +153,12 @@ impl Plan {
             spend: recording.spend,
             retry: recording.retry,
         };
-        Ok(Self { intent, planned: Planned { issuing: Arc::clone(issuing) } })
+        Ok(Self {
+            intent,
+            planned: Planned {
+                issuing: Arc::clone(issuing),
+            },
+        })
     }
 }
 
@@ -172,7 +184,9 @@ pub(crate) fn no_dns_no_ip(permitted_dns: Option<String>) -> NameConstraints {
     match permitted_dns {
         None => NameConstraints {
             permitted: Vec::new(),
-            excluded: std::iter::once(Subtree::Dns(String::new())).chain(every_ip).collect(),
+            excluded: std::iter::once(Subtree::Dns(String::new()))
+                .chain(every_ip)
+                .collect(),
         },
         Some(name) => NameConstraints {
             permitted: vec![Subtree::Dns(name)],
@@ -201,21 +215,34 @@ fn to_be_signed(
     params.not_after = contents.not_after.whole_second().date_time();
     params.distinguished_name = DistinguishedName::new();
     if let Some(name) = &contents.common_name {
-        params.distinguished_name.push(rcgen::DnType::CommonName, name.as_str());
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name.as_str());
     }
     params.subject_alt_names = alternative_names(contents)?;
     params.is_ca = match contents.role {
-        Role::Authority { path_len: Some(length) } => {
-            IsCa::Ca(rcgen::BasicConstraints::Constrained(length))
-        }
+        Role::Authority {
+            path_len: Some(length),
+        } => IsCa::Ca(rcgen::BasicConstraints::Constrained(length)),
         Role::Authority { path_len: None } => IsCa::Ca(rcgen::BasicConstraints::Unconstrained),
         Role::Server | Role::Workload => IsCa::ExplicitNoCa,
     };
-    params.key_usages = contents.profile.key_usage.iter().filter_map(key_usage).collect();
-    params.extended_key_usages =
-        contents.profile.extended_key_usage.iter().filter_map(extended_key_usage).collect();
+    params.key_usages = contents
+        .profile
+        .key_usage
+        .iter()
+        .filter_map(key_usage)
+        .collect();
+    params.extended_key_usages = contents
+        .profile
+        .extended_key_usage
+        .iter()
+        .filter_map(extended_key_usage)
+        .collect();
     params.name_constraints = contents.constraints.as_ref().map(constraints);
     params.use_authority_key_identifier_extension = true;
+    let key_id = contents.key.key_id().to_vec();
+    params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(key_id);
     if let Some(evidence) = &contents.evidence {
         let extension = CustomExtension::from_oid_content(&EVIDENCE_ARCS, evidence.to_der()?);
         params.custom_extensions = vec![extension];
@@ -234,9 +261,18 @@ fn to_be_signed(
 
 fn alternative_names(contents: &Contents<'_>) -> Result<Vec<rcgen::SanType>, PlanError> {
     let text = |name: &String| name.as_str().try_into().map_err(|_| PlanError::Text);
-    let uris = contents.uris.iter().map(|name| text(name).map(rcgen::SanType::URI));
-    let dns = contents.dns.iter().map(|name| text(name).map(rcgen::SanType::DnsName));
-    let ips = contents.ips.iter().map(|address| Ok(rcgen::SanType::IpAddress(*address)));
+    let uris = contents
+        .uris
+        .iter()
+        .map(|name| text(name).map(rcgen::SanType::URI));
+    let dns = contents
+        .dns
+        .iter()
+        .map(|name| text(name).map(rcgen::SanType::DnsName));
+    let ips = contents
+        .ips
+        .iter()
+        .map(|address| Ok(rcgen::SanType::IpAddress(*address)));
     uris.chain(dns).chain(ips).collect()
 }
 
@@ -256,14 +292,18 @@ fn expected(
         subject: common_name_der(contents.common_name.as_deref()),
         not_before,
         not_after: contents.not_after.whole_second(),
-        issuer_not_after: if root { contents.not_after } else { issuing.not_after() },
+        issuer_not_after: if root {
+            contents.not_after
+        } else {
+            issuing.not_after()
+        },
         public_key: contents.key.clone(),
         uris: contents.uris.clone(),
         dns: contents.dns.clone(),
         ips: contents.ips.clone(),
         key_usage: contents.profile.key_usage.clone(),
         extended_key_usage: contents.profile.extended_key_usage.clone(),
-        authority_key_id: issuing.subject_key_id(),
+        authority_key_id: Some(issuing.subject_key_id()),
         name_constraints: contents.constraints.clone(),
         evidence: contents.evidence,
     }
@@ -323,5 +363,9 @@ fn constraints(constraints: &NameConstraints) -> rcgen::NameConstraints {
 }
 
 fn shown(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }

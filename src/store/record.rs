@@ -47,7 +47,11 @@ pub async fn record<P: Recordable>(
     plan: P,
 ) -> Result<Record<P::Kept>, StoreError> {
     let (intent, kept) = plan.into_parts();
-    let Intended { event, tbs, repeated } = store.intend(intent).await?;
+    let Intended {
+        event,
+        tbs,
+        repeated,
+    } = store.intend(intent).await?;
     if repeated {
         return Ok(Record::Repeated(event));
     }
@@ -65,7 +69,7 @@ pub async fn leftovers(
 ) -> Result<Vec<Recorded<Leftover>>, StoreError> {
     let found = store.unfinished(limit).await?;
     let recorded = |Intended { event, tbs, .. }| Recorded {
-        plan: Leftover,
+        kept: Leftover,
         event,
         tbs,
     };
