@@ -8,6 +8,7 @@ pub mod identity;
 pub mod pki;
 pub mod policy;
 pub mod scope;
+pub mod service;
 pub mod store;
 pub mod time;
 pub mod x509;

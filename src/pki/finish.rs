@@ -33,6 +33,9 @@ pub enum FinishError {
     /// The intent has no certificate yet: another request is at it, or it failed.
     #[error("the first request with this key has no certificate; ask with a new key")]
     NotIssued,
+    /// The certificate of the first request with this key is over.
+    #[error("the certificate of the first request with this key is over; ask with a new key")]
+    Over,
     /// A certificate in the store cannot be read.
     #[error("a stored certificate cannot be read")]
     Read(#[from] CertificateError),
@@ -105,12 +108,20 @@ impl Authority {
     ///
     /// # Errors
     /// [`FinishError::NotIssued`] when there is none.
-    pub async fn again(&self, store: &dyn Store, intent: SealedEvent) -> Result<Svid, FinishError> {
+    pub async fn again(
+        &self,
+        store: &dyn Store,
+        intent: SealedEvent,
+        now: Timestamp,
+    ) -> Result<Svid, FinishError> {
         let row = store
             .certificate(intent.number())
             .await?
             .ok_or(FinishError::NotIssued)?;
         let certificate = Certificate::parse(&row.der)?;
+        if certificate.tbs().not_after <= now {
+            return Err(FinishError::Over);
+        }
         let issuer = intent.event().field("issuer").and_then(|key| key.as_text());
         let issuing = issuer
             .and_then(|key| self.issuing_by_key(key))
