@@ -2,5 +2,6 @@
 
 pub mod id;
 pub mod identity;
+pub mod policy;
 pub mod scope;
 pub mod time;
