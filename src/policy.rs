@@ -3,7 +3,7 @@
 //! | File | Holds |
 //! |---|---|
 //! | `source` | a bundle's files, bounded, with canonical bytes and digest |
-//! | `bundle` | the compiled bundle, indexed by scope; `rule`, `check`, `fold`: how it is read |
+//! | `bundle` | the compiled bundle, indexed by scope; `rule`, `check`, `fold`, `nesting`: how it is read |
 //! | `catalogue` | `scopes.toml` |
 //! | `question`, `facts` | what is asked, and what it rests on |
 //! | `model` | both in Cedar's words |
@@ -24,12 +24,15 @@ mod fold;
 mod judge;
 mod model;
 mod need;
+mod nesting;
 mod outlook;
 mod question;
 mod record;
 mod rule;
 mod source;
 mod suite;
+#[cfg(test)]
+mod tests;
 
 pub use crate::policy::bundle::{Bundle, built_in_digest, guardrails_text, schema_text};
 pub use crate::policy::catalogue::{

@@ -15,6 +15,7 @@ use crate::policy::catalogue::Catalogue;
 use crate::policy::check::check;
 use crate::policy::fault::{BundleFaults, Fault, Place};
 use crate::policy::model::{Model, SCHEMA};
+use crate::policy::nesting::on_deep_stack;
 use crate::policy::question::Action;
 use crate::policy::rule::{PolicyId, Read, Rule, cedar_fault, read_file};
 use crate::policy::source::{BundleSource, PolicyDigest, SCOPES_FILE, is_cedar_file};
@@ -52,7 +53,7 @@ impl Bundle {
     /// Every fault of the bundle, with its place and remedy.
     pub fn compile(source: &BundleSource) -> Result<Self, BundleFaults> {
         let mut faults = Vec::new();
-        match Self::assemble(source, &mut faults) {
+        match on_deep_stack(|| Self::assemble(source, &mut faults)) {
             Some(bundle) if faults.is_empty() => Ok(bundle),
             _ => Err(BundleFaults::new(faults).unwrap_or_else(|| {
                 let place = Place::of(SCOPES_FILE, "", 0);
@@ -269,3 +270,191 @@ pub fn built_in_digest() -> PolicyDigest {
 const GUARDRAILS: &str = include_str!("guardrails.cedar");
 /// The name under which guardrails are told about; no bundle file has it.
 const GUARDRAILS_FILE: &str = "(guardrails)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPE: &str = "[scope.\"db.read\"]\ndescription = \"d\"\nowner = \"data\"\n\
+                         servers = []\nsvid_life = \"5m\"\nelevation_longest = \"30m\"\n";
+
+    fn compile(policies: &str) -> Result<Bundle, BundleFaults> {
+        let files = [("scopes.toml", SCOPE), ("p.cedar", policies)];
+        Bundle::compile(&BundleSource::collect(files).unwrap())
+    }
+
+    fn faults(policies: &str) -> Vec<Fault> {
+        match compile(policies) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().cloned().collect(),
+        }
+    }
+
+    /// A policy about `db.read` with the given annotations and condition.
+    fn policy(annotations: &str, effect: &str, condition: &str) -> String {
+        format!(
+            "@id(\"p\") {annotations} {effect} (principal, action == Action::\"elevate\", \
+             resource == Scope::\"db.read\") when {{ {condition} }};"
+        )
+    }
+
+    fn approved(group: &str, comparison: &str) -> String {
+        format!(
+            "context.elevation.hasTag(\"{group}\") && \
+             context.elevation.getTag(\"{group}\") {comparison}"
+        )
+    }
+
+    #[test]
+    fn all_faults_are_told_each_with_its_place() {
+        let text = "permit (principal, action, resource);\n\
+                    @id(\"a\") permit (principal, action == Action::\"elevate\", resource)\n\
+                    when { context.haz_reason };\n\
+                    @id(\"a\") @rout(\"x\") forbid (principal, action, resource);\n\
+                    @id(\"guardrail-b\") permit (principal, action == Action::\"elevate\",\n\
+                    resource == Scope::\"db.raed\");";
+        let told: Vec<_> = faults(text).iter().map(ToString::to_string).collect();
+        for (place, word) in [
+            ("p.cedar:1:1", "no `@id`"),
+            ("p.cedar:3:8", "haz_reason"),
+            ("p.cedar:4:1", "is taken by p.cedar:2:1"),
+            ("p.cedar:4:1", "@rout"),
+            ("p.cedar:5:1", "kept for guardrails"),
+            ("p.cedar:5:1", "`db.raed` is not in scopes.toml"),
+        ] {
+            let found = told
+                .iter()
+                .any(|t| t.starts_with(place) && t.contains(word));
+            assert!(found, "{place} {word} in {told:#?}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_cedar_is_told_with_its_place() {
+        let told = faults("@id(\"a\")\npermit (principal, action, resource) whn { true };");
+        assert_eq!(told.first().unwrap().place.to_string(), "p.cedar:2:38");
+        assert!(
+            !faults("@id(\"t\") permit (principal == ?principal, action, resource);").is_empty()
+        );
+    }
+
+    #[test]
+    fn a_route_says_what_the_condition_says() {
+        let agrees = |annotations: &str, effect: &str, condition: &str| {
+            let told = faults(&policy(annotations, effect, condition));
+            told.is_empty()
+        };
+        let sre_2 = approved("sre", ">= 2");
+        let route = "@route(\"sre:2\")";
+        assert!(agrees(route, "permit", &sre_2));
+        assert!(agrees(
+            route,
+            "permit",
+            &format!("context.has_reason && {sre_2}")
+        ));
+        assert!(agrees(route, "permit", &approved("sre", "> 1")));
+        assert!(agrees(
+            "@route(\"sre:2,data:1\")",
+            "permit",
+            &format!("{sre_2} && {}", approved("data", ">= 1"))
+        ));
+        for wrong in [
+            approved("sre", ">= 1"),
+            approved("sre", ">= 3"),
+            approved("sre", "== 2"),
+            approved("ops", ">= 2"),
+            format!("context.break_glass || ({sre_2})"),
+            format!("{sre_2} && {}", approved("data", ">= 1")),
+            "true".to_owned(),
+        ] {
+            assert!(!agrees(route, "permit", &wrong), "{wrong}");
+        }
+        assert!(!agrees("", "permit", &sre_2));
+        assert!(!agrees("@needs(\"sre:2\")", "permit", &sre_2));
+    }
+
+    #[test]
+    fn a_need_lifts_its_forbid_and_nothing_less_does() {
+        let of = |condition: &str| faults(&policy("@needs(\"sre:1\")", "forbid", condition));
+        let lifted = approved("sre", ">= 1");
+        assert_eq!(of(&format!("!({lifted})")), vec![]);
+        assert_eq!(of(&format!("!(context.has_ticket || ({lifted}))")), vec![]);
+        assert_eq!(of(&format!("context.scheduled && !({lifted})")), vec![]);
+        assert!(!of(&format!("!({})", approved("sre", ">= 2"))).is_empty());
+        assert!(!of(&lifted).is_empty());
+        assert!(!of(&format!("context.scheduled || !({lifted})")).is_empty());
+    }
+
+    #[test]
+    fn a_dead_source_neither_silences_a_forbid_nor_helps_a_permit() {
+        let has = "context.signals.hasTag(\"freeze\")";
+        let active = "context.signals.getTag(\"freeze\").active";
+        let fresh = "context.signals.getTag(\"freeze\").source_fresh";
+        let told = |effect: &str, condition: String| {
+            let told = faults(&policy("", effect, &condition));
+            told.first().map(|fault| fault.text.clone())
+        };
+        let silenced = told("forbid", format!("{has} && {active}")).unwrap();
+        assert!(
+            silenced.contains("would be silenced by a dead source"),
+            "{silenced}"
+        );
+        assert!(told("forbid", format!("{has} && ({active} || !{fresh})")).is_some());
+        assert_eq!(
+            told("forbid", format!("!({has} && {fresh} && !{active})")),
+            None
+        );
+        assert_eq!(
+            told("permit", format!("{has} && {fresh} && {active}")),
+            None
+        );
+        assert!(told("permit", format!("{has} && {active}")).is_some());
+        assert!(
+            told(
+                "permit",
+                format!("context.has_reason || ({has} && {active})")
+            )
+            .is_some()
+        );
+    }
+
+    #[test]
+    fn approvals_that_cannot_be_followed_are_refused() {
+        let odd = "(if context.has_reason then context.elevation else context.elevation)\
+                   .hasTag(\"sre\")";
+        assert!(!faults(&policy("@route(\"sre:1\")", "permit", odd)).is_empty());
+    }
+
+    #[test]
+    fn guardrails_and_an_empty_bundle_compile_without_a_warning() {
+        let bundle = compile("").unwrap();
+        assert_eq!(bundle.warnings().count(), 0);
+        assert!(bundle.policies().all(|(id, _)| is_guardrail(id)));
+        assert!(bundle.policies().count() >= 4);
+    }
+
+    #[test]
+    fn a_condition_nested_beyond_the_bound_is_refused_and_not_followed() {
+        let nested = |links: usize| {
+            let condition = "!(context.has_reason && ".repeat(links);
+            policy(
+                "",
+                "permit",
+                &format!("{condition} true{}", ")".repeat(links)),
+            )
+        };
+        assert_eq!(faults(&nested(100)), vec![]);
+        for links in [200, 10_000] {
+            let told = faults(&nested(links));
+            assert!(
+                told.iter()
+                    .any(|fault| fault.text.contains("more than 512 operators"))
+            );
+        }
+        let chain = "context.has_reason || ".repeat(165);
+        assert_eq!(
+            faults(&policy("", "permit", &format!("{chain} true"))),
+            vec![]
+        );
+    }
+}

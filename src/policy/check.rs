@@ -32,14 +32,6 @@ pub(crate) fn check(read: &Read, catalogue: &Catalogue, kinds: &Kinds, faults: &
             told(wrong, "correct the name, or add it to scopes.toml");
         }
     }
-    if read.reads.deep {
-        let remedy = "split it into several policies, or use a set and `contains`";
-        told(
-            "the condition nests too deep to be checked".to_owned(),
-            remedy,
-        );
-        return;
-    }
     if read.reads.opaque {
         told(
             "approvals or signals are read in a way that cannot be checked".to_owned(),

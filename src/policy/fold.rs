@@ -5,7 +5,7 @@
 //!
 //! Promises: [`fold`] only replaces what Cedar itself would compute so, except that `x && false`
 //! counts as `false` though an error in `x` would win; policies that err count as denials.
-//! Refuses: conditions nested deeper than [`CONDITION_DEPTH_MAX`].
+//! Recursion here is bounded by `nesting`, which has looked at the text before.
 
 use std::collections::BTreeSet;
 
@@ -30,8 +30,6 @@ pub(crate) struct Reads {
     /// A use of a tagged entity that is not `.hasTag("literal")` or `.getTag("literal")`, or of a
     /// signal's state that is not one of its fields.
     pub(crate) opaque: bool,
-    /// Nested too deep to be looked at.
-    pub(crate) deep: bool,
 }
 
 /// The whole condition of a policy in Cedar's JSON form: all `when`, no `unless`.
@@ -52,7 +50,7 @@ pub(crate) fn condition(policy: &Value) -> Value {
 /// What the condition reads.
 pub(crate) fn reads(condition: &Value) -> Reads {
     let mut reads = Reads::default();
-    look(condition, 0, &mut reads);
+    look(condition, &mut reads);
     reads
 }
 
@@ -124,11 +122,7 @@ fn fold_fields(
     fields.iter().map(folded).collect()
 }
 
-fn look(node: &Value, depth: usize, reads: &mut Reads) {
-    if depth > CONDITION_DEPTH_MAX {
-        reads.deep = true;
-        return;
-    }
+fn look(node: &Value, reads: &mut Reads) {
     if signal_field(node).is_some() {
         // Its tag is noted below, as a use with a known field.
         if let Some((_, tag)) = node.pointer("/./left").and_then(tag) {
@@ -166,7 +160,7 @@ fn look(node: &Value, depth: usize, reads: &mut Reads) {
                 _ => Box::new(std::iter::empty()),
             };
             for child in children {
-                look(child, depth.saturating_add(1), reads);
+                look(child, reads);
             }
         }
     }
@@ -242,9 +236,6 @@ fn context_field(node: &Value) -> Option<&str> {
 fn is_context(node: &Value) -> bool {
     node.get("Var").and_then(Value::as_str) == Some("context")
 }
-
-/// How deep a condition may nest; a chain of `||` counts one for each link.
-pub(crate) const CONDITION_DEPTH_MAX: usize = 400;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::policy::fault::{Fault, Place};
 use crate::policy::fold;
 use crate::policy::need::{Need, needs};
+use crate::policy::nesting::{OPERATORS_MAX, too_deep};
 use crate::policy::question::Action;
 
 /// The `@id` of a policy: `a-z 0-9 -`, at most 64 bytes.
@@ -58,6 +59,13 @@ pub(crate) struct Read {
 
 /// Reads a Cedar file; what is wrong goes to `faults`.
 pub(crate) fn read_file(file: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<Read> {
+    if let Some(byte) = too_deep(text) {
+        let place = Place::of(file, text, byte);
+        let wrong = format!("the policy has more than {OPERATORS_MAX} operators");
+        let remedy = "split it into several policies, or use a set and `contains`";
+        faults.push(Fault::at(place, wrong, remedy));
+        return Vec::new();
+    }
     let set: PolicySet = match text.parse() {
         Ok(set) => set,
         Err(wrong) => {
