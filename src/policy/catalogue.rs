@@ -167,11 +167,11 @@ impl Reader {
         }
         if raw.description.is_empty() || raw.description.len() > DESCRIPTION_BYTES_MAX {
             let text = format!("description is empty or longer than {DESCRIPTION_BYTES_MAX} bytes");
-            self.told(text, "say in one sentence what the scope opens", faults);
+            self.told(&text, "say in one sentence what the scope opens", faults);
         }
         if raw.servers.len() > SERVERS_MAX {
             let text = format!("more than {SERVERS_MAX} servers");
-            self.told(text, "split the scope", faults);
+            self.told(&text, "split the scope", faults);
         }
         Some(ScopeTerms {
             scope: scope?,
@@ -189,12 +189,12 @@ impl Reader {
         if life < self.life_floor || SVID_LIFE_MAX < life {
             let text = format!("svid_life is `{life}`");
             let remedy = format!("choose {} to {SVID_LIFE_MAX}", self.life_floor);
-            self.told(text, remedy, faults);
+            self.told(&text, remedy, faults);
         }
         if longest < life || ELEVATION_LONGEST_MAX < longest {
             let text = format!("elevation_longest is `{longest}`");
             let remedy = format!("choose from svid_life to {ELEVATION_LONGEST_MAX}");
-            self.told(text, remedy, faults);
+            self.told(&text, remedy, faults);
         }
     }
 
@@ -205,13 +205,13 @@ impl Reader {
         match text.parse() {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.told(wrong.to_string(), format!("correct `{key}`"), faults);
+                self.told(&wrong.to_string(), format!("correct `{key}`"), faults);
                 None
             }
         }
     }
 
-    fn told(&self, text: String, remedy: impl Into<String>, faults: &mut Vec<Fault>) {
+    fn told(&self, text: &str, remedy: impl Into<String>, faults: &mut Vec<Fault>) {
         let shown: String = self.name.escape_default().take(TEXT_SHOWN_MAX).collect();
         let text = format!("scope `{shown}`: {text}");
         faults.push(Fault::at(self.place.clone(), text, remedy));

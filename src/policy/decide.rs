@@ -127,8 +127,13 @@ pub(crate) fn last_second(
             .iter()
             .filter_map(|signal| signal.ends_at),
     );
-    for turn in turns.into_iter().filter(|turn| now < *turn && *turn <= end) {
-        if bench.judge(approvals, turn).refused.is_some() {
+    turns.retain(|turn| now < *turn && *turn <= end);
+    if turns.is_empty() {
+        return end.whole_second();
+    }
+    let look = bench.look(approvals);
+    for turn in turns {
+        if look(turn).refused.is_some() {
             let whole = turn.whole_second();
             return if whole == turn {
                 turn.minus(Seconds::new(1))

@@ -60,13 +60,11 @@ impl Bench<'_> {
 
     /// What policy says at a moment, with the given approvals.
     pub(crate) fn judge(&self, approvals: &Approvals, at: Timestamp) -> Judgement {
-        let refused = |reason| Judgement {
-            refused: Some(reason),
-            policies: BTreeSet::new(),
-        };
-        if let Some(reason) = self.refused_unasked() {
-            return refused(reason);
-        }
+        self.look(approvals)(at)
+    }
+
+    /// The same for several moments: what does not change with time is set up once.
+    pub(crate) fn look<'a>(&'a self, approvals: &'a Approvals) -> impl Fn(Timestamp) -> Judgement {
         let supposed = Supposed {
             ask: self.ask,
             parts: self.parts,
@@ -75,11 +73,28 @@ impl Bench<'_> {
                 .scope()
                 .and_then(|s| self.bundle.catalogue().terms(s)),
             approvals,
-            at,
         };
-        match self.bundle.model().put(supposed, false) {
-            Ok(put) => self.rule(&put),
-            Err(_) => refused(DenialReason::EvaluationFailed),
+        let scene = match self.refused_unasked() {
+            Some(reason) => Err(reason),
+            None => match self.bundle.model().scene(supposed) {
+                Ok(scene) => Ok(scene),
+                Err(_) => Err(DenialReason::EvaluationFailed),
+            },
+        };
+        move |at| {
+            let put = match &scene {
+                Ok(scene) => scene
+                    .put(at, None)
+                    .map_err(|_| DenialReason::EvaluationFailed),
+                Err(reason) => Err(*reason),
+            };
+            match put {
+                Ok(put) => self.rule(&put),
+                Err(reason) => Judgement {
+                    refused: Some(reason),
+                    policies: BTreeSet::new(),
+                },
+            }
         }
     }
 

@@ -60,6 +60,10 @@ pub enum Act {
 }
 
 /// What is asked about an elevation.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of the request by itself"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElevateAct {
     /// Who would hold the scope.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::policy::facts::{EntryFact, FactParts, SignalFact};
 use crate::policy::need::Approvals;
 use crate::policy::question::{Act, Ask, ElevateAct, Principal};
+use crate::time::Timestamp;
 
 /// Keys and values in the order of keys.
 pub type Record = BTreeMap<String, Value>;
@@ -106,7 +107,7 @@ fn signal(fact: &SignalFact) -> String {
     let word = |on, yes, no| if on { yes } else { no };
     let ends = fact
         .ends_at
-        .map_or_else(|| "open".to_owned(), |at| at.rfc3339());
+        .map_or_else(|| "open".to_owned(), Timestamp::rfc3339);
     format!(
         "{} {} {} {ends}",
         fact.name,

@@ -30,7 +30,7 @@ use crate::identity::Subject;
 use crate::policy::bundle::Bundle;
 use crate::policy::decide::HORIZON_MAX;
 use crate::policy::facts::{ElevationFact, EntryFact, FactParts, MintingFact, PolicyFact};
-use crate::policy::need::{Approvals, Need};
+use crate::policy::need::{Approvals, Need, WaitsFor};
 use crate::policy::outlook::{Outlook, suppose};
 use crate::policy::question::{Act, Ask, ElevateAct, OperateVerb, Principal, RevokeAct};
 use crate::policy::source::{BundleSource, is_test_file};
@@ -83,6 +83,10 @@ struct RawSuite {
     test: Vec<RawTest>,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of a test file"
+)]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTest {
@@ -211,11 +215,7 @@ impl RawTest {
         }
         if let Some(needs) = &self.waits_for {
             let expected = needs_of(needs)?;
-            let ways: Vec<_> = outlook
-                .waits_for
-                .iter()
-                .flat_map(|waits| waits.ways())
-                .collect();
+            let ways: Vec<_> = outlook.waits_for.iter().flat_map(WaitsFor::ways).collect();
             if !ways.iter().any(|way| way.approvals() == expected) {
                 let observed = outlook.waits_for.as_ref().map(ToString::to_string);
                 let observed = observed.unwrap_or_else(|| "nothing".to_owned());

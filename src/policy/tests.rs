@@ -242,35 +242,19 @@ fn what_is_missing_or_stopped_is_denied_before_policy() {
 }
 
 #[test]
-fn pending_says_whom_it_waits_for() {
+fn pending_says_whom_it_waits_for_and_a_forbid_without_needs_for_nobody() {
     let bundle = bundle_with("");
-    let mut facts = parts(&bundle);
-    facts.elevation = None;
-    let verdict = asked(
-        &bundle,
-        elevate("db.write"),
-        facts,
-        at("2026-01-07T12:00:00Z"),
-    );
-    let denial = denial(verdict);
-    assert_eq!(denial.waits_for().unwrap().to_string(), "sre:2");
-    assert_eq!(denial.reason(), DenialReason::NoPermit);
-}
-
-#[test]
-fn no_approval_lifts_a_forbid_without_needs() {
-    let bundle = bundle_with("");
-    let mut facts = parts(&bundle);
-    facts.signals[0].active = true;
-    facts.elevation = None;
-    let verdict = asked(
-        &bundle,
-        elevate("db.write"),
-        facts,
-        at("2026-01-07T12:00:00Z"),
-    );
-    let denial = denial(verdict);
-    assert_eq!(denial.waits_for(), None);
+    let denied = |frozen| {
+        let mut facts = parts(&bundle);
+        facts.elevation = None;
+        facts.signals[0].active = frozen;
+        let now = at("2026-01-07T12:00:00Z");
+        denial(asked(&bundle, elevate("db.write"), facts, now))
+    };
+    let waits = denied(false).waits_for().map(ToString::to_string);
+    assert_eq!(waits.unwrap(), "sre:2");
+    assert_eq!(denied(true).waits_for(), None);
+    assert_eq!(denied(true).text(), "writing is frozen");
 }
 
 #[test]
@@ -380,11 +364,13 @@ fn every_kind_of_question_conforms_to_the_schema() {
                 .scope()
                 .and_then(|scope| bundle.catalogue().terms(scope)),
             approvals: &facts.elevation.as_ref().unwrap().approvals,
-            at: at("2026-01-07T12:00:00Z"),
         };
-        if let Err(wrong) = bundle.model().put(supposed, true) {
-            panic!("{ask:?}: {wrong}");
-        }
+        let model = bundle.model();
+        let put = model.scene(supposed).unwrap();
+        let put = put.put(at("2026-01-07T12:00:00Z"), Some(&model.schema));
+        let put = put.unwrap_or_else(|wrong| panic!("{ask:?}: {wrong}"));
+        let entities = put.entities.iter().cloned();
+        cedar_policy::Entities::from_entities(entities, Some(&model.schema)).unwrap();
     }
 }
 
@@ -485,4 +471,25 @@ proptest! {
 fn bundle_once() -> &'static Bundle {
     static BUNDLE: std::sync::LazyLock<Bundle> = std::sync::LazyLock::new(|| bundle_with(""));
     &BUNDLE
+}
+
+#[test]
+fn the_deepest_policy_that_is_let_through_is_evaluated() {
+    let nested = "!(context.has_reason && ".repeat(100);
+    let bundle = bundle_with(&format!(
+        "@id(\"deep\") permit (principal, action == Action::\"elevate\", resource) \
+         when {{ {nested} true{} }};",
+        ")".repeat(100)
+    ));
+    let verdict = asked(
+        &bundle,
+        elevate("db.read"),
+        parts(&bundle),
+        at("2026-01-07T00:00:00Z"),
+    );
+    let permit = permit(verdict);
+    assert_eq!(
+        permit.policies().map(PolicyId::as_str).collect::<Vec<_>>(),
+        ["deep"]
+    );
 }
