@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 /// Why policy says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DenialReason {
+    /// The elevation is another's, or for another scope: its approvals say nothing here.
+    ElevationForeign,
     /// No registration entry, or one that names somebody else.
     EntryMissing,
     /// A forbid could not be evaluated.
@@ -105,10 +107,14 @@ impl Bench<'_> {
         if self.ask.mints() && self.parts.minting.stopped {
             return Some(DenialReason::MintingStopped);
         }
-        if let Act::Elevate(act) = &self.ask.act
-            && self.bundle.catalogue().terms(&act.scope).is_none()
-        {
-            return Some(DenialReason::ScopeUnknown);
+        if let Act::Elevate(act) = &self.ask.act {
+            if self.bundle.catalogue().terms(&act.scope).is_none() {
+                return Some(DenialReason::ScopeUnknown);
+            }
+            let elevation = self.parts.elevation.as_ref();
+            if elevation.is_some_and(|e| (&e.subject, &e.scope) != (&act.subject, &act.scope)) {
+                return Some(DenialReason::ElevationForeign);
+            }
         }
         let named = self.parts.entry.as_ref().map(|entry| &entry.subject);
         let wanted = self.ask.entry_subject();
@@ -213,6 +219,9 @@ impl Bench<'_> {
             return "policy permits it".to_owned();
         };
         match reason {
+            DenialReason::ElevationForeign => {
+                "the elevation named is for another subject or scope".to_owned()
+            }
             DenialReason::EntryMissing => match self.ask.entry_subject() {
                 Some(subject) => format!("`{subject}` has no registration entry"),
                 None => "there is no registration entry".to_owned(),
@@ -261,6 +270,7 @@ impl DenialReason {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::ElevationForeign => "elevation_foreign",
             Self::EntryMissing => "entry_missing",
             Self::EvaluationFailed => "evaluation_failed",
             Self::Forbidden => "forbidden",

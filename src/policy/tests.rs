@@ -1,149 +1,22 @@
 //! Verdicts put to the test: what ends a right, what denies it, and what cannot change it.
 
+mod world;
+
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use crate::id::entropy::Entropy;
-use crate::id::{ElevationId, EntryId, OperatorId, PolicyVersion};
+use crate::id::{OperatorId, PolicyVersion};
 use crate::identity::Subject;
 use crate::policy::model::Supposed;
+use crate::policy::tests::world::{
+    POLICIES, SCOPES, ask, asked, asked_for, at, bundle_once, bundle_with, denial, elevate, parts,
+    permit, web,
+};
 use crate::policy::{
-    Act, Approvals, Ask, Bundle, BundleSource, Denial, DenialReason, ElevateAct, ElevationFact,
-    EntryFact, FactParts, FactVersion, Facts, MintingFact, OperateVerb, Permit, PolicyDigest,
-    PolicyFact, PolicyId, Principal, RevokeAct, SignalFact, Verdict, decide,
+    Act, Ask, Bundle, BundleSource, DenialReason, FactParts, FactVersion, OperateVerb,
+    PolicyDigest, PolicyId, Principal, RevokeAct, Verdict,
 };
 use crate::time::{Seconds, Timestamp};
-
-const SCOPES: &str = r#"
-    [scope."db.read"]
-    description = "d"
-    owner = "data"
-    servers = []
-    svid_life = "5m"
-    elevation_longest = "30m"
-    [scope."db.write"]
-    description = "d"
-    owner = "data"
-    servers = []
-    svid_life = "5m"
-    elevation_longest = "30m"
-"#;
-
-/// Office hours for reading; writing unless frozen, with an sre.
-const POLICIES: &str = r#"
-    @id("base") permit (principal, action == Action::"issue", resource);
-    @id("hours")
-    permit (principal in Group::"demo", action == Action::"elevate",
-        resource == Scope::"db.read")
-    when { context.time.minute_of_day >= 480 && context.time.minute_of_day < 1080 };
-    @id("writes") @route("sre:2")
-    permit (principal, action == Action::"elevate", resource == Scope::"db.write")
-    when { context.elevation.hasTag("sre") && context.elevation.getTag("sre") >= 2 };
-    @id("freeze") @reason("writing is frozen")
-    forbid (principal, action == Action::"elevate", resource == Scope::"db.write")
-    unless { context.signals.hasTag("freeze") &&
-        context.signals.getTag("freeze").source_fresh &&
-        !context.signals.getTag("freeze").active };
-    @id("operators")
-    permit (principal is Operator, action, resource);
-"#;
-
-fn bundle_with(more: &str) -> Bundle {
-    let files = [
-        ("scopes.toml", SCOPES.to_owned()),
-        ("p.cedar", [POLICIES, more].concat()),
-    ];
-    let source = BundleSource::collect(files).unwrap();
-    Bundle::compile(&source).unwrap_or_else(|faults| panic!("{faults}"))
-}
-
-fn web() -> Subject {
-    "spiffe://td.test/ns/demo/sa/web".parse().unwrap()
-}
-
-fn ask(act: Act) -> Ask {
-    Ask {
-        principal: Principal::Workload {
-            subject: web(),
-            elevated: false,
-        },
-        act,
-        source: None,
-    }
-}
-
-fn elevate(scope: &str) -> Ask {
-    ask(Act::Elevate(ElevateAct {
-        subject: web(),
-        scope: scope.parse().unwrap(),
-        asked: Seconds::new(600),
-        has_reason: true,
-        ticket: None,
-        scheduled: false,
-        on_demand: false,
-        break_glass: false,
-    }))
-}
-
-fn parts(bundle: &Bundle) -> FactParts {
-    let chance = Entropy::seeded(7);
-    FactParts {
-        policy: PolicyFact {
-            version: PolicyVersion::new(3).unwrap(),
-            digest: bundle.digest(),
-        },
-        minting: MintingFact {
-            stopped: false,
-            version: 4,
-        },
-        entry: Some(EntryFact {
-            id: EntryId::random(&chance),
-            version: 5,
-            subject: web(),
-            selectors: vec!["unix:uid:1000".parse().unwrap()],
-            owner: "data".parse().unwrap(),
-            groups: vec!["demo".parse().unwrap()],
-            deputies: Vec::new(),
-            life: Seconds::new(3_600),
-        }),
-        elevation: Some(ElevationFact {
-            id: ElevationId::random(&chance),
-            version: 6,
-            approvals: Approvals::from([("sre".parse().unwrap(), 2)]),
-            requester: Principal::Workload {
-                subject: web(),
-                elevated: false,
-            },
-        }),
-        signals: vec![SignalFact {
-            name: "freeze".to_owned(),
-            active: false,
-            source_fresh: true,
-            ends_at: None,
-        }],
-    }
-}
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn asked(bundle: &Bundle, ask: Ask, parts: FactParts, now: Timestamp) -> Verdict {
-    decide(bundle, ask, Facts::observed(parts), now, Seconds::new(900))
-}
-
-fn permit(verdict: Verdict) -> Permit {
-    match verdict {
-        Verdict::Permit(permit) => permit,
-        Verdict::Denial(denial) => panic!("{denial:?}"),
-    }
-}
-
-fn denial(verdict: Verdict) -> Denial {
-    match verdict {
-        Verdict::Denial(denial) => denial,
-        Verdict::Permit(permit) => panic!("{permit:?}"),
-    }
-}
 
 #[test]
 fn a_right_ends_the_second_before_policy_turns() {
@@ -231,6 +104,9 @@ fn what_is_missing_or_stopped_is_denied_before_policy() {
         reason(issue(), &|f| f.policy.digest = PolicyDigest::of(b"other")),
         DenialReason::PolicyChanged
     );
+    let foreign = |f: &mut FactParts| f.elevation.as_mut().unwrap().subject = other.clone();
+    let reasons = reason(elevate("db.write"), &foreign);
+    assert_eq!(reasons, DenialReason::ElevationForeign);
     assert_eq!(
         reason(elevate("no.scope"), &|_| ()),
         DenialReason::ScopeUnknown
@@ -413,8 +289,7 @@ proptest! {
     ) {
         let bundle = bundle_once();
         let verdict = |now, horizon| {
-            let facts = Facts::observed(parts(bundle));
-            decide(bundle, elevate("db.read"), facts, now, horizon)
+            asked_for(bundle, elevate("db.read"), parts(bundle), now, horizon)
         };
         let horizon = Seconds::new(horizon);
         if let Verdict::Permit(permit) = verdict(now, horizon) {
@@ -466,11 +341,6 @@ proptest! {
         prop_assert_eq!(permitted(few), few >= 2);
         prop_assert!(!permitted(few) || permitted(few + more));
     }
-}
-
-fn bundle_once() -> &'static Bundle {
-    static BUNDLE: std::sync::LazyLock<Bundle> = std::sync::LazyLock::new(|| bundle_with(""));
-    &BUNDLE
 }
 
 #[test]
