@@ -279,6 +279,7 @@ const GUARDRAILS_FILE: &str = "(guardrails)";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::tests::{POLICIES, SCOPES, asked, at, bundle_with, elevate, parts, permit};
 
     const SCOPE: &str = "[scope.\"db.read\"]\ndescription = \"d\"\nowner = \"data\"\n\
                          servers = []\nsvid_life = \"5m\"\nelevation_longest = \"30m\"\n";
@@ -426,4 +427,43 @@ mod tests {
         "permit (principal, action, resource);",
         "\n",
     ];
+
+    #[test]
+    fn policies_of_other_scopes_change_no_verdict() {
+        let scope = |n: u32| {
+            format!(
+                "[scope.\"s{n}\"]\ndescription = \"d\"\nowner = \"data\"\nservers = []\n\
+                 svid_life = \"5m\"\nelevation_longest = \"30m\"\n"
+            )
+        };
+        let policy = |n: u32| {
+            format!(
+                "@id(\"s{n}\") permit (principal, action == Action::\"elevate\", \
+                 resource == Scope::\"s{n}\");\n"
+            )
+        };
+        let scopes: String = (0..2_000).map(scope).collect();
+        let policies: String = (0..2_000).map(policy).collect();
+        let files = [
+            ("scopes.toml", [SCOPES, &scopes].concat()),
+            ("p.cedar", [POLICIES, &policies].concat()),
+        ];
+        let large = Bundle::compile(&BundleSource::collect(files).unwrap()).unwrap();
+        let small = bundle_with("");
+        for scope in ["db.read", "db.write"] {
+            let ids = |bundle: &Bundle| {
+                let now = at("2026-01-07T12:00:00Z");
+                let permit = permit(asked(bundle, elevate(scope), parts(bundle), now));
+                permit
+                    .policies()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(ids(&small), ids(&large));
+            let scope = scope.parse().unwrap();
+            let looked_at = large.sets(Some(&scope));
+            let count: usize = looked_at.map(|set| set.policies.num_of_policies()).sum();
+            assert!(count < 20, "{count}");
+        }
+    }
 }

@@ -353,3 +353,57 @@ fn told(wrong: impl std::fmt::Display) -> ModelError {
 
 /// The schema of every bundle.
 pub(crate) const SCHEMA: &str = include_str!("schema.cedarschema");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::OperatorId;
+    use crate::id::entropy::Entropy;
+    use crate::policy::OperateVerb;
+    use crate::policy::tests::{ask, at, bundle_with, elevate, parts, web};
+
+    #[test]
+    fn every_kind_of_question_conforms_to_the_schema() {
+        let bundle = bundle_with("");
+        let operator = Principal::Operator(OperatorId::random(&Entropy::seeded(1)));
+        let workload = ask(Act::Issue { subject: web() }).principal;
+        let mut full = elevate("db.write");
+        if let Act::Elevate(act) = &mut full.act {
+            act.ticket = Some("OPS-1".parse().unwrap());
+        }
+        let revoke = |subject, scope| Act::Revoke(RevokeAct { subject, scope });
+        let mut acts = vec![
+            full.act,
+            Act::Issue { subject: web() },
+            Act::ReadAudit { of: Some(web()) },
+            revoke(None, None),
+            revoke(Some(web()), Some("db.read".parse().unwrap())),
+        ];
+        acts.extend(OperateVerb::ALL.map(Act::Operate));
+        for (act, principal) in acts
+            .iter()
+            .flat_map(|act| [(act, &operator), (act, &workload)])
+        {
+            let ask = Ask {
+                principal: principal.clone(),
+                act: act.clone(),
+                source: Some("2001:db8::1".parse().unwrap()),
+            };
+            let facts = parts(&bundle);
+            let supposed = Supposed {
+                ask: &ask,
+                parts: &facts,
+                terms: ask
+                    .scope()
+                    .and_then(|scope| bundle.catalogue().terms(scope)),
+                approvals: &facts.elevation.as_ref().unwrap().approvals,
+            };
+            let model = bundle.model();
+            let put = model.scene(supposed).unwrap();
+            let put = put.put(at("2026-01-07T12:00:00Z"), Some(&model.schema));
+            let put = put.unwrap_or_else(|wrong| panic!("{ask:?}: {wrong}"));
+            let entities = put.entities.iter().cloned();
+            cedar_policy::Entities::from_entities(entities, Some(&model.schema)).unwrap();
+        }
+    }
+}
