@@ -214,7 +214,12 @@ fn validate(
         let place = places.get(id).map(|read| &read.rule.place);
         let file = place.map_or(SCOPES_FILE, |place| place.file.as_str());
         let text = source.file(file).unwrap_or(GUARDRAILS);
-        let mut fault = cedar_fault(file, text, detail, "see `protem policy schema`");
+        let mut fault = cedar_fault(
+            file,
+            text,
+            detail,
+            "use only what the schema of policies knows",
+        );
         if let (true, Some(place)) = (detail.source_locations.is_empty(), place) {
             fault.place = place.clone();
         }
@@ -274,6 +279,7 @@ const GUARDRAILS_FILE: &str = "(guardrails)";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::tests::{POLICIES, SCOPES, asked, at, bundle_with, elevate, parts, permit};
 
     const SCOPE: &str = "[scope.\"db.read\"]\ndescription = \"d\"\nowner = \"data\"\n\
                          servers = []\nsvid_life = \"5m\"\nelevation_longest = \"30m\"\n";
@@ -295,13 +301,6 @@ mod tests {
         format!(
             "@id(\"p\") {annotations} {effect} (principal, action == Action::\"elevate\", \
              resource == Scope::\"db.read\") when {{ {condition} }};"
-        )
-    }
-
-    fn approved(group: &str, comparison: &str) -> String {
-        format!(
-            "context.elevation.hasTag(\"{group}\") && \
-             context.elevation.getTag(\"{group}\") {comparison}"
         )
     }
 
@@ -339,93 +338,6 @@ mod tests {
     }
 
     #[test]
-    fn a_route_says_what_the_condition_says() {
-        let agrees = |annotations: &str, effect: &str, condition: &str| {
-            let told = faults(&policy(annotations, effect, condition));
-            told.is_empty()
-        };
-        let sre_2 = approved("sre", ">= 2");
-        let route = "@route(\"sre:2\")";
-        assert!(agrees(route, "permit", &sre_2));
-        assert!(agrees(
-            route,
-            "permit",
-            &format!("context.has_reason && {sre_2}")
-        ));
-        assert!(agrees(route, "permit", &approved("sre", "> 1")));
-        assert!(agrees(
-            "@route(\"sre:2,data:1\")",
-            "permit",
-            &format!("{sre_2} && {}", approved("data", ">= 1"))
-        ));
-        for wrong in [
-            approved("sre", ">= 1"),
-            approved("sre", ">= 3"),
-            approved("sre", "== 2"),
-            approved("ops", ">= 2"),
-            format!("context.break_glass || ({sre_2})"),
-            format!("{sre_2} && {}", approved("data", ">= 1")),
-            "true".to_owned(),
-        ] {
-            assert!(!agrees(route, "permit", &wrong), "{wrong}");
-        }
-        assert!(!agrees("", "permit", &sre_2));
-        assert!(!agrees("@needs(\"sre:2\")", "permit", &sre_2));
-    }
-
-    #[test]
-    fn a_need_lifts_its_forbid_and_nothing_less_does() {
-        let of = |condition: &str| faults(&policy("@needs(\"sre:1\")", "forbid", condition));
-        let lifted = approved("sre", ">= 1");
-        assert_eq!(of(&format!("!({lifted})")), vec![]);
-        assert_eq!(of(&format!("!(context.has_ticket || ({lifted}))")), vec![]);
-        assert_eq!(of(&format!("context.scheduled && !({lifted})")), vec![]);
-        assert!(!of(&format!("!({})", approved("sre", ">= 2"))).is_empty());
-        assert!(!of(&lifted).is_empty());
-        assert!(!of(&format!("context.scheduled || !({lifted})")).is_empty());
-    }
-
-    #[test]
-    fn a_dead_source_neither_silences_a_forbid_nor_helps_a_permit() {
-        let has = "context.signals.hasTag(\"freeze\")";
-        let active = "context.signals.getTag(\"freeze\").active";
-        let fresh = "context.signals.getTag(\"freeze\").source_fresh";
-        let told = |effect: &str, condition: String| {
-            let told = faults(&policy("", effect, &condition));
-            told.first().map(|fault| fault.text.clone())
-        };
-        let silenced = told("forbid", format!("{has} && {active}")).unwrap();
-        assert!(
-            silenced.contains("would be silenced by a dead source"),
-            "{silenced}"
-        );
-        assert!(told("forbid", format!("{has} && ({active} || !{fresh})")).is_some());
-        assert_eq!(
-            told("forbid", format!("!({has} && {fresh} && !{active})")),
-            None
-        );
-        assert_eq!(
-            told("permit", format!("{has} && {fresh} && {active}")),
-            None
-        );
-        assert!(told("permit", format!("{has} && {active}")).is_some());
-        assert!(
-            told(
-                "permit",
-                format!("context.has_reason || ({has} && {active})")
-            )
-            .is_some()
-        );
-    }
-
-    #[test]
-    fn approvals_that_cannot_be_followed_are_refused() {
-        let odd = "(if context.has_reason then context.elevation else context.elevation)\
-                   .hasTag(\"sre\")";
-        assert!(!faults(&policy("@route(\"sre:1\")", "permit", odd)).is_empty());
-    }
-
-    #[test]
     fn guardrails_and_an_empty_bundle_compile_without_a_warning() {
         let bundle = compile("").unwrap();
         assert_eq!(bundle.warnings().count(), 0);
@@ -456,5 +368,102 @@ mod tests {
             faults(&policy("", "permit", &format!("{chain} true"))),
             vec![]
         );
+    }
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_text_makes_compiling_panic(
+            words in proptest::collection::vec(proptest::sample::select(WORDS), 0..40),
+        ) {
+            if let Err(faults) = compile(&words.join(" ")) {
+                proptest::prop_assert!(faults.iter().all(|fault| fault.place.line >= 1));
+            }
+        }
+    }
+
+    const WORDS: &[&str] = &[
+        "@id(\"a\")",
+        "@route(\"sre:1\")",
+        "@needs(\"x:1\")",
+        "permit",
+        "forbid",
+        "(",
+        ")",
+        ";",
+        "principal",
+        "action",
+        "resource",
+        ",",
+        "==",
+        "in",
+        "is",
+        "Workload",
+        "Scope::\"db.read\"",
+        "Action::\"elevate\"",
+        "?principal",
+        "when",
+        "unless",
+        "{",
+        "}",
+        "context",
+        ".",
+        "has",
+        "elevation",
+        "signals",
+        "hasTag",
+        "getTag",
+        "\"sre\"",
+        "\"ä\u{1F600}",
+        "&&",
+        "||",
+        "!",
+        ">=",
+        "1",
+        "if",
+        "then",
+        "else",
+        "// x\n",
+        "permit (principal, action, resource);",
+        "\n",
+    ];
+
+    #[test]
+    fn policies_of_other_scopes_change_no_verdict() {
+        let scope = |n: u32| {
+            format!(
+                "[scope.\"s{n}\"]\ndescription = \"d\"\nowner = \"data\"\nservers = []\n\
+                 svid_life = \"5m\"\nelevation_longest = \"30m\"\n"
+            )
+        };
+        let policy = |n: u32| {
+            format!(
+                "@id(\"s{n}\") permit (principal, action == Action::\"elevate\", \
+                 resource == Scope::\"s{n}\");\n"
+            )
+        };
+        let scopes: String = (0..2_000).map(scope).collect();
+        let policies: String = (0..2_000).map(policy).collect();
+        let files = [
+            ("scopes.toml", [SCOPES, &scopes].concat()),
+            ("p.cedar", [POLICIES, &policies].concat()),
+        ];
+        let large = Bundle::compile(&BundleSource::collect(files).unwrap()).unwrap();
+        let small = bundle_with("");
+        for scope in ["db.read", "db.write"] {
+            let ids = |bundle: &Bundle| {
+                let now = at("2026-01-07T12:00:00Z");
+                let permit = permit(asked(bundle, elevate(scope), parts(bundle), now));
+                permit
+                    .policies()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(ids(&small), ids(&large));
+            let scope = scope.parse().unwrap();
+            let looked_at = large.sets(Some(&scope));
+            let count: usize = looked_at.map(|set| set.policies.num_of_policies()).sum();
+            assert!(count < 20, "{count}");
+        }
     }
 }

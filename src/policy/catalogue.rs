@@ -220,7 +220,7 @@ impl Reader {
 
 fn toml_fault(place: Place, wrong: &toml::de::Error) -> Fault {
     let text = wrong.message().replace('\n', " ");
-    Fault::at(place, text, "see the keys in the manual on policy")
+    Fault::at(place, text, "write the keys that the example bundle shows")
 }
 
 /// The shortest life of an elevated SVID.

@@ -210,3 +210,122 @@ fn helped_by_silence(condition: &Value, name: &str) -> bool {
 
 /// More approvers than any need may ask for.
 const PLENTY: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Bundle, BundleSource};
+
+    const SCOPE: &str = "[scope.\"db.read\"]\ndescription = \"d\"\nowner = \"data\"\n\
+                         servers = []\nsvid_life = \"5m\"\nelevation_longest = \"30m\"\n";
+
+    fn faults(policies: &str) -> Vec<Fault> {
+        let files = [("scopes.toml", SCOPE), ("p.cedar", policies)];
+        match Bundle::compile(&BundleSource::collect(files).unwrap()) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.iter().cloned().collect(),
+        }
+    }
+
+    /// A policy about `db.read` with the given annotations and condition.
+    fn policy(annotations: &str, effect: &str, condition: &str) -> String {
+        format!(
+            "@id(\"p\") {annotations} {effect} (principal, action == Action::\"elevate\", \
+             resource == Scope::\"db.read\") when {{ {condition} }};"
+        )
+    }
+
+    fn approved(group: &str, comparison: &str) -> String {
+        format!(
+            "context.elevation.hasTag(\"{group}\") && \
+             context.elevation.getTag(\"{group}\") {comparison}"
+        )
+    }
+
+    #[test]
+    fn a_route_says_what_the_condition_says() {
+        let agrees = |annotations: &str, effect: &str, condition: &str| {
+            let told = faults(&policy(annotations, effect, condition));
+            told.is_empty()
+        };
+        let sre_2 = approved("sre", ">= 2");
+        let route = "@route(\"sre:2\")";
+        assert!(agrees(route, "permit", &sre_2));
+        assert!(agrees(
+            route,
+            "permit",
+            &format!("context.has_reason && {sre_2}")
+        ));
+        assert!(agrees(route, "permit", &approved("sre", "> 1")));
+        assert!(agrees(
+            "@route(\"sre:2,data:1\")",
+            "permit",
+            &format!("{sre_2} && {}", approved("data", ">= 1"))
+        ));
+        for wrong in [
+            approved("sre", ">= 1"),
+            approved("sre", ">= 3"),
+            approved("sre", "== 2"),
+            approved("ops", ">= 2"),
+            format!("context.break_glass || ({sre_2})"),
+            format!("{sre_2} && {}", approved("data", ">= 1")),
+            "true".to_owned(),
+        ] {
+            assert!(!agrees(route, "permit", &wrong), "{wrong}");
+        }
+        assert!(!agrees("", "permit", &sre_2));
+        assert!(!agrees("@needs(\"sre:2\")", "permit", &sre_2));
+    }
+
+    #[test]
+    fn a_need_lifts_its_forbid_and_nothing_less_does() {
+        let of = |condition: &str| faults(&policy("@needs(\"sre:1\")", "forbid", condition));
+        let lifted = approved("sre", ">= 1");
+        assert_eq!(of(&format!("!({lifted})")), vec![]);
+        assert_eq!(of(&format!("!(context.has_ticket || ({lifted}))")), vec![]);
+        assert_eq!(of(&format!("context.scheduled && !({lifted})")), vec![]);
+        assert!(!of(&format!("!({})", approved("sre", ">= 2"))).is_empty());
+        assert!(!of(&lifted).is_empty());
+        assert!(!of(&format!("context.scheduled || !({lifted})")).is_empty());
+    }
+
+    #[test]
+    fn a_dead_source_neither_silences_a_forbid_nor_helps_a_permit() {
+        let has = "context.signals.hasTag(\"freeze\")";
+        let active = "context.signals.getTag(\"freeze\").active";
+        let fresh = "context.signals.getTag(\"freeze\").source_fresh";
+        let told = |effect: &str, condition: String| {
+            let told = faults(&policy("", effect, &condition));
+            told.first().map(|fault| fault.text.clone())
+        };
+        let silenced = told("forbid", format!("{has} && {active}")).unwrap();
+        assert!(
+            silenced.contains("would be silenced by a dead source"),
+            "{silenced}"
+        );
+        assert!(told("forbid", format!("{has} && ({active} || !{fresh})")).is_some());
+        assert_eq!(
+            told("forbid", format!("!({has} && {fresh} && !{active})")),
+            None
+        );
+        assert_eq!(
+            told("permit", format!("{has} && {fresh} && {active}")),
+            None
+        );
+        assert!(told("permit", format!("{has} && {active}")).is_some());
+        assert!(
+            told(
+                "permit",
+                format!("context.has_reason || ({has} && {active})")
+            )
+            .is_some()
+        );
+    }
+
+    #[test]
+    fn approvals_that_cannot_be_followed_are_refused() {
+        let odd = "(if context.has_reason then context.elevation else context.elevation)\
+                   .hasTag(\"sre\")";
+        assert!(!faults(&policy("@route(\"sre:1\")", "permit", odd)).is_empty());
+    }
+}

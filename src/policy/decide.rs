@@ -127,8 +127,13 @@ pub(crate) fn last_second(
             .iter()
             .filter_map(|signal| signal.ends_at),
     );
-    for turn in turns.into_iter().filter(|turn| now < *turn && *turn <= end) {
-        if bench.judge(approvals, turn).refused.is_some() {
+    turns.retain(|turn| now < *turn && *turn <= end);
+    if turns.is_empty() {
+        return end.whole_second();
+    }
+    let look = bench.look(approvals);
+    for turn in turns {
+        if look(turn).refused.is_some() {
             let whole = turn.whole_second();
             return if whole == turn {
                 turn.minus(Seconds::new(1))
@@ -325,3 +330,166 @@ impl Denial {
 
 /// The furthest that a verdict looks ahead: the longest life of a base SVID.
 pub const HORIZON_MAX: Seconds = Seconds::new(24 * 3_600);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::id::PolicyVersion;
+    use crate::policy::tests::{
+        ask, asked, asked_for, at, bundle_once, bundle_with, denial, elevate, parts, permit, web,
+    };
+
+    #[test]
+    fn a_right_ends_the_second_before_policy_turns() {
+        let bundle = bundle_with("");
+        let last = |now| {
+            let verdict = asked(&bundle, elevate("db.read"), parts(&bundle), at(now));
+            permit(verdict).last_second()
+        };
+        assert_eq!(last("2026-01-07T17:50:30.250Z"), at("2026-01-07T17:59:59Z"));
+        assert_eq!(last("2026-01-07T17:59:59.999Z"), at("2026-01-07T17:59:59Z"));
+        assert_eq!(last("2026-01-07T12:00:00.900Z"), at("2026-01-07T12:15:00Z"));
+        let late = asked(
+            &bundle,
+            elevate("db.read"),
+            parts(&bundle),
+            at("2026-01-07T18:00:00Z"),
+        );
+        assert_eq!(denial(late).reason(), DenialReason::NoPermit);
+    }
+
+    #[test]
+    fn a_right_ends_with_the_word_of_a_signal() {
+        let bundle = bundle_with("");
+        let mut facts = parts(&bundle);
+        facts.signals[0].ends_at = Some(at("2026-01-07T12:03:07.500Z"));
+        let now = at("2026-01-07T12:00:00Z");
+        let verdict = asked(&bundle, elevate("db.write"), facts, now);
+        assert_eq!(permit(verdict).last_second(), at("2026-01-07T12:03:07Z"));
+    }
+
+    #[test]
+    fn a_permit_names_every_fact_that_it_rests_on() {
+        let bundle = bundle_with("");
+        let facts = parts(&bundle);
+        let (entry, elevation) = (
+            facts.entry.clone().unwrap(),
+            facts.elevation.clone().unwrap(),
+        );
+        let verdict = asked(
+            &bundle,
+            elevate("db.write"),
+            facts,
+            at("2026-01-07T12:00:00Z"),
+        );
+        let permit = permit(verdict);
+        assert_eq!(
+            permit.fact_versions(),
+            [
+                FactVersion::Policy(PolicyVersion::new(3).unwrap()),
+                FactVersion::Minting(4),
+                FactVersion::Entry(entry.id, 5),
+                FactVersion::Elevation(elevation.id, 6),
+            ]
+        );
+        let ids: Vec<_> = permit.policies().map(PolicyId::as_str).collect();
+        assert_eq!(ids, ["writes"]);
+        assert_eq!(permit.terms().unwrap().svid_life, Seconds::new(300));
+    }
+
+    #[test]
+    fn the_record_holds_texts_whole_numbers_truths_and_lists() {
+        let bundle = bundle_with("");
+        let now = at("2026-01-07T12:00:00Z");
+        let permit = permit(asked(&bundle, elevate("db.write"), parts(&bundle), now));
+        let record = permit.record();
+        for (key, value) in &record {
+            let plain = value.is_string() || value.is_boolean() || value.is_u64();
+            let list = value
+                .as_array()
+                .is_some_and(|l| l.iter().all(|item| item.is_string()));
+            assert!(plain || list, "{key}: {value}");
+        }
+        assert_eq!(record.get("decision").unwrap(), "permit");
+        assert_eq!(
+            record.get("approvals").unwrap(),
+            &serde_json::json!(["sre:2"])
+        );
+        assert_eq!(
+            record.get("last_second").unwrap(),
+            "2026-01-07T12:15:00.000Z"
+        );
+    }
+
+    fn moments() -> impl Strategy<Value = Timestamp> {
+        // Some days of January 2026, to the millisecond.
+        (1_767_744_000_000_i64..1_768_000_000_000)
+            .prop_map(|ms| Timestamp::from_unix_ms(ms).unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_last_second_is_permitted_and_the_next_is_not_or_is_too_far(
+            now in moments(),
+            horizon in 0_u32..3_600,
+        ) {
+            let bundle = bundle_once();
+            let verdict = |now, horizon| {
+                asked_for(bundle, elevate("db.read"), parts(bundle), now, horizon)
+            };
+            let horizon = Seconds::new(horizon);
+            if let Verdict::Permit(permit) = verdict(now, horizon) {
+                let last = permit.last_second();
+                prop_assert!(last <= now.plus(horizon));
+                prop_assert_eq!(last, last.whole_second());
+                let still = verdict(last.max(now), Seconds::new(0));
+                prop_assert!(matches!(still, Verdict::Permit(_)));
+                let next = last.plus(Seconds::new(1));
+                if next <= now.plus(horizon) {
+                    prop_assert!(matches!(verdict(next, Seconds::new(0)), Verdict::Denial(_)));
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_is_permitted_without_an_entry_or_while_minting_is_stopped(
+            now in moments(),
+            scope in 0_usize..3,
+            stopped in any::<bool>(),
+            approvals in 0_u32..5,
+        ) {
+            let bundle = bundle_once();
+            let ask = match scope {
+                0 => ask(Act::Issue { subject: web() }),
+                1 => elevate("db.read"),
+                _ => elevate("db.write"),
+            };
+            let mut facts = parts(bundle);
+            facts.minting.stopped = stopped;
+            if !stopped {
+                facts.entry = None;
+            }
+            let elevation = facts.elevation.as_mut().unwrap();
+            elevation.approvals.insert("sre".parse().unwrap(), approvals);
+            let denial = denial(asked(bundle, ask, facts, now));
+            prop_assert!(denial.waits_for().is_none());
+        }
+
+        #[test]
+        fn approvals_only_ever_help(now in moments(), few in 0_u32..4, more in 0_u32..4) {
+            let bundle = bundle_once();
+            let permitted = |approvals| {
+                let mut facts = parts(bundle);
+                let given = [("sre".parse().unwrap(), approvals)];
+                facts.elevation.as_mut().unwrap().approvals = given.into();
+                matches!(asked(bundle, elevate("db.write"), facts, now), Verdict::Permit(_))
+            };
+            prop_assert_eq!(permitted(few), few >= 2);
+            prop_assert!(!permitted(few) || permitted(few + more));
+        }
+    }
+}

@@ -9,6 +9,7 @@ use crate::identity::{Group, Selector, Subject};
 use crate::policy::need::Approvals;
 use crate::policy::question::Principal;
 use crate::policy::source::PolicyDigest;
+use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};
 
 /// Facts that the store observed. One use: a verdict takes them.
@@ -78,6 +79,10 @@ pub struct ElevationFact {
     pub id: ElevationId,
     /// Rises with every change.
     pub version: u64,
+    /// Who would hold the scope.
+    pub subject: Subject,
+    /// The scope that people approve.
+    pub scope: Scope,
     /// Distinct approvers so far, whose votes still count.
     pub approvals: Approvals,
     /// Who asked for it.

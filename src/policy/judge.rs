@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 /// Why policy says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DenialReason {
+    /// The elevation is another's, or for another scope: its approvals say nothing here.
+    ElevationForeign,
     /// No registration entry, or one that names somebody else.
     EntryMissing,
     /// A forbid could not be evaluated.
@@ -60,13 +62,11 @@ impl Bench<'_> {
 
     /// What policy says at a moment, with the given approvals.
     pub(crate) fn judge(&self, approvals: &Approvals, at: Timestamp) -> Judgement {
-        let refused = |reason| Judgement {
-            refused: Some(reason),
-            policies: BTreeSet::new(),
-        };
-        if let Some(reason) = self.refused_unasked() {
-            return refused(reason);
-        }
+        self.look(approvals)(at)
+    }
+
+    /// The same for several moments: what does not change with time is set up once.
+    pub(crate) fn look<'a>(&'a self, approvals: &'a Approvals) -> impl Fn(Timestamp) -> Judgement {
         let supposed = Supposed {
             ask: self.ask,
             parts: self.parts,
@@ -75,11 +75,28 @@ impl Bench<'_> {
                 .scope()
                 .and_then(|s| self.bundle.catalogue().terms(s)),
             approvals,
-            at,
         };
-        match self.bundle.model().put(supposed, false) {
-            Ok(put) => self.rule(&put),
-            Err(_) => refused(DenialReason::EvaluationFailed),
+        let scene = match self.refused_unasked() {
+            Some(reason) => Err(reason),
+            None => match self.bundle.model().scene(supposed) {
+                Ok(scene) => Ok(scene),
+                Err(_) => Err(DenialReason::EvaluationFailed),
+            },
+        };
+        move |at| {
+            let put = match &scene {
+                Ok(scene) => scene
+                    .put(at, None)
+                    .map_err(|_| DenialReason::EvaluationFailed),
+                Err(reason) => Err(*reason),
+            };
+            match put {
+                Ok(put) => self.rule(&put),
+                Err(reason) => Judgement {
+                    refused: Some(reason),
+                    policies: BTreeSet::new(),
+                },
+            }
         }
     }
 
@@ -90,10 +107,14 @@ impl Bench<'_> {
         if self.ask.mints() && self.parts.minting.stopped {
             return Some(DenialReason::MintingStopped);
         }
-        if let Act::Elevate(act) = &self.ask.act
-            && self.bundle.catalogue().terms(&act.scope).is_none()
-        {
-            return Some(DenialReason::ScopeUnknown);
+        if let Act::Elevate(act) = &self.ask.act {
+            if self.bundle.catalogue().terms(&act.scope).is_none() {
+                return Some(DenialReason::ScopeUnknown);
+            }
+            let elevation = self.parts.elevation.as_ref();
+            if elevation.is_some_and(|e| (&e.subject, &e.scope) != (&act.subject, &act.scope)) {
+                return Some(DenialReason::ElevationForeign);
+            }
         }
         let named = self.parts.entry.as_ref().map(|entry| &entry.subject);
         let wanted = self.ask.entry_subject();
@@ -198,6 +219,9 @@ impl Bench<'_> {
             return "policy permits it".to_owned();
         };
         match reason {
+            DenialReason::ElevationForeign => {
+                "the elevation named is for another subject or scope".to_owned()
+            }
             DenialReason::EntryMissing => match self.ask.entry_subject() {
                 Some(subject) => format!("`{subject}` has no registration entry"),
                 None => "there is no registration entry".to_owned(),
@@ -246,6 +270,7 @@ impl DenialReason {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::ElevationForeign => "elevation_foreign",
             Self::EntryMissing => "entry_missing",
             Self::EvaluationFailed => "evaluation_failed",
             Self::Forbidden => "forbidden",
@@ -260,5 +285,124 @@ impl DenialReason {
 impl fmt::Display for DenialReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Subject;
+    use crate::policy::tests::{ask, asked, at, bundle_with, denial, elevate, parts, permit, web};
+    use crate::policy::{PolicyDigest, Principal};
+
+    #[test]
+    fn what_is_missing_or_stopped_is_denied_before_policy() {
+        let bundle = bundle_with("");
+        let now = at("2026-01-07T12:00:00Z");
+        let reason = |ask: Ask, change: &dyn Fn(&mut FactParts)| {
+            let mut facts = parts(&bundle);
+            change(&mut facts);
+            denial(asked(&bundle, ask, facts, now)).reason()
+        };
+        let issue = || ask(Act::Issue { subject: web() });
+        assert_eq!(
+            reason(issue(), &|f| f.entry = None),
+            DenialReason::EntryMissing
+        );
+        let other: Subject = "spiffe://td.test/other".parse().unwrap();
+        assert_eq!(
+            reason(issue(), &|f| f.entry.as_mut().unwrap().subject =
+                other.clone()),
+            DenialReason::EntryMissing
+        );
+        assert_eq!(
+            reason(issue(), &|f| f.minting.stopped = true),
+            DenialReason::MintingStopped
+        );
+        assert_eq!(
+            reason(issue(), &|f| f.policy.digest = PolicyDigest::of(b"other")),
+            DenialReason::PolicyChanged
+        );
+        let foreign = |f: &mut FactParts| f.elevation.as_mut().unwrap().subject = other.clone();
+        let reasons = reason(elevate("db.write"), &foreign);
+        assert_eq!(reasons, DenialReason::ElevationForeign);
+        assert_eq!(
+            reason(elevate("no.scope"), &|_| ()),
+            DenialReason::ScopeUnknown
+        );
+        assert_eq!(
+            reason(elevate("db.write"), &|f| f.signals.clear()),
+            DenialReason::Forbidden
+        );
+    }
+
+    #[test]
+    fn pending_says_whom_it_waits_for_and_a_forbid_without_needs_for_nobody() {
+        let bundle = bundle_with("");
+        let denied = |frozen| {
+            let mut facts = parts(&bundle);
+            facts.elevation = None;
+            facts.signals[0].active = frozen;
+            let now = at("2026-01-07T12:00:00Z");
+            denial(asked(&bundle, elevate("db.write"), facts, now))
+        };
+        let waits = denied(false).waits_for().map(ToString::to_string);
+        assert_eq!(waits.unwrap(), "sre:2");
+        assert_eq!(denied(true).waits_for(), None);
+        assert_eq!(denied(true).text(), "writing is frozen");
+    }
+
+    #[test]
+    fn a_forbid_that_fails_forbids() {
+        let failing = r#"
+            @id("overflow") forbid (principal, action == Action::"elevate", resource)
+            when { context.asked_s * 9223372036854775807 > 9223372036854775806 };
+        "#;
+        let bundle = bundle_with(failing);
+        let facts = parts(&bundle);
+        let verdict = asked(
+            &bundle,
+            elevate("db.write"),
+            facts,
+            at("2026-01-07T12:00:00Z"),
+        );
+        let denial = denial(verdict);
+        assert_eq!(denial.reason(), DenialReason::EvaluationFailed);
+        let ids: Vec<_> = denial.policies().map(PolicyId::as_str).collect();
+        assert_eq!(ids, ["overflow"]);
+    }
+
+    #[test]
+    fn an_elevated_caller_gets_nothing_more() {
+        let bundle = bundle_with("");
+        for mut ask in [elevate("db.write"), ask(Act::Issue { subject: web() })] {
+            ask.principal = Principal::Workload {
+                subject: web(),
+                elevated: true,
+            };
+            let verdict = asked(&bundle, ask, parts(&bundle), at("2026-01-07T12:00:00Z"));
+            assert!(denial(verdict).text().contains("base SVID"));
+        }
+    }
+
+    #[test]
+    fn the_deepest_policy_that_is_let_through_is_evaluated() {
+        let nested = "!(context.has_reason && ".repeat(100);
+        let bundle = bundle_with(&format!(
+            "@id(\"deep\") permit (principal, action == Action::\"elevate\", resource) \
+             when {{ {nested} true{} }};",
+            ")".repeat(100)
+        ));
+        let verdict = asked(
+            &bundle,
+            elevate("db.read"),
+            parts(&bundle),
+            at("2026-01-07T00:00:00Z"),
+        );
+        let permit = permit(verdict);
+        assert_eq!(
+            permit.policies().map(PolicyId::as_str).collect::<Vec<_>>(),
+            ["deep"]
+        );
     }
 }

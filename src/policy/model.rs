@@ -47,6 +47,19 @@ pub(crate) struct Kinds {
 #[error("the question cannot be put to policy: {0}")]
 pub(crate) struct ModelError(String);
 
+/// One question with its facts, to be put at one moment or at many.
+pub(crate) struct Scene<'a> {
+    kinds: &'a Kinds,
+    parts: &'a FactParts,
+    principal: EntityUid,
+    action: EntityUid,
+    resource: EntityUid,
+    /// The context but for the time.
+    steady: Pairs,
+    /// The entities but for the signals, whose freshness has an end.
+    entities: Entities,
+}
+
 /// One question at one moment, ready for Cedar.
 pub(crate) struct Put {
     pub(crate) request: Request,
@@ -60,7 +73,6 @@ pub(crate) struct Supposed<'a> {
     pub(crate) parts: &'a FactParts,
     pub(crate) terms: Option<&'a ScopeTerms>,
     pub(crate) approvals: &'a Approvals,
-    pub(crate) at: Timestamp,
 }
 
 impl Model {
@@ -84,9 +96,8 @@ impl Model {
         Ok(Self { schema, kinds })
     }
 
-    /// Puts a question; with the schema's check where `check` says so.
-    pub(crate) fn put(&self, supposed: Supposed<'_>, check: bool) -> Result<Put, ModelError> {
-        let schema = check.then_some(&self.schema);
+    /// Sets a question up.
+    pub(crate) fn scene<'a>(&'a self, supposed: Supposed<'a>) -> Result<Scene<'a>, ModelError> {
         let kinds = &self.kinds;
         let ask = supposed.ask;
         let principal = match (&ask.act, &ask.principal) {
@@ -103,11 +114,39 @@ impl Model {
             Act::ReadAudit { .. } => uid(&kinds.ledger, "events"),
             Act::Issue { .. } | Act::Operate(_) | Act::Revoke(_) => kinds.of_protem(),
         };
-        let context = Context::from_pairs(kinds.context(supposed)?).map_err(told)?;
-        let action = kinds.of_action(ask.act.action());
-        let request = Request::new(principal, action, resource, context, schema).map_err(told)?;
-        let entities = Entities::from_entities(kinds.entities(supposed)?, schema).map_err(told)?;
-        Ok(Put { request, entities })
+        Ok(Scene {
+            kinds,
+            parts: supposed.parts,
+            principal,
+            action: kinds.of_action(ask.act.action()),
+            resource,
+            steady: kinds.context(ask, supposed.parts),
+            entities: Entities::from_entities(kinds.entities(supposed)?, None).map_err(told)?,
+        })
+    }
+}
+
+impl Scene<'_> {
+    /// Puts the question at a moment; with the schema's check where one is given.
+    pub(crate) fn put(&self, at: Timestamp, check: Option<&Schema>) -> Result<Put, ModelError> {
+        let pairs = self.steady.iter().cloned();
+        let pairs = pairs.chain([("time".to_owned(), moment(at)?)]);
+        let request = Request::new(
+            self.principal.clone(),
+            self.action.clone(),
+            self.resource.clone(),
+            Context::from_pairs(pairs).map_err(told)?,
+            check,
+        );
+        let mut entities = self.entities.clone();
+        if !self.parts.signals.is_empty() {
+            let signals = self.kinds.signals(self.parts, at)?;
+            entities = entities.add_entities([signals], check).map_err(told)?;
+        }
+        Ok(Put {
+            request: request.map_err(told)?,
+            entities,
+        })
     }
 }
 
@@ -144,7 +183,7 @@ impl Kinds {
     }
 
     fn entities(&self, supposed: Supposed<'_>) -> Result<Vec<Entity>, ModelError> {
-        let mut entities = vec![self.signals(supposed)?];
+        let mut entities = Vec::new();
         if let Some(entry) = &supposed.parts.entry {
             entities.push(self.workload(entry)?);
         }
@@ -195,10 +234,10 @@ impl Kinds {
         Entity::new(self.of_scope(&terms.scope), attributes, HashSet::new()).map_err(told)
     }
 
-    fn signals(&self, supposed: Supposed<'_>) -> Result<Entity, ModelError> {
+    fn signals(&self, parts: &FactParts, at: Timestamp) -> Result<Entity, ModelError> {
         let mut tags = Vec::new();
-        for signal in &supposed.parts.signals {
-            let fresh = signal.source_fresh && signal.holds(supposed.at);
+        for signal in &parts.signals {
+            let fresh = signal.source_fresh && signal.holds(at);
             let state = Value::new_record([
                 ("active".to_owned(), Value::new_bool(signal.active)),
                 ("source_fresh".to_owned(), Value::new_bool(fresh)),
@@ -208,12 +247,10 @@ impl Kinds {
         Entity::new_with_tags(self.of_signals(), [], [], tags).map_err(told)
     }
 
-    fn context(&self, supposed: Supposed<'_>) -> Result<Pairs, ModelError> {
-        let Supposed { ask, parts, .. } = supposed;
+    fn context(&self, ask: &Ask, parts: &FactParts) -> Pairs {
         let elevated = matches!(ask.principal, Principal::Workload { elevated: true, .. });
         let mut pairs = vec![
             flag("caller_elevated", elevated),
-            ("time".to_owned(), moment(supposed.at)?),
             (
                 "signals".to_owned(),
                 Value::new_entity_uid(self.of_signals()),
@@ -243,7 +280,7 @@ impl Kinds {
                 pairs.push(flag("everything", everything));
             }
         }
-        Ok(pairs)
+        pairs
     }
 
     fn elevate_context(&self, act: &ElevateAct, parts: &FactParts) -> Pairs {
@@ -316,3 +353,57 @@ fn told(wrong: impl std::fmt::Display) -> ModelError {
 
 /// The schema of every bundle.
 pub(crate) const SCHEMA: &str = include_str!("schema.cedarschema");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::OperatorId;
+    use crate::id::entropy::Entropy;
+    use crate::policy::OperateVerb;
+    use crate::policy::tests::{ask, at, bundle_with, elevate, parts, web};
+
+    #[test]
+    fn every_kind_of_question_conforms_to_the_schema() {
+        let bundle = bundle_with("");
+        let operator = Principal::Operator(OperatorId::random(&Entropy::seeded(1)));
+        let workload = ask(Act::Issue { subject: web() }).principal;
+        let mut full = elevate("db.write");
+        if let Act::Elevate(act) = &mut full.act {
+            act.ticket = Some("OPS-1".parse().unwrap());
+        }
+        let revoke = |subject, scope| Act::Revoke(RevokeAct { subject, scope });
+        let mut acts = vec![
+            full.act,
+            Act::Issue { subject: web() },
+            Act::ReadAudit { of: Some(web()) },
+            revoke(None, None),
+            revoke(Some(web()), Some("db.read".parse().unwrap())),
+        ];
+        acts.extend(OperateVerb::ALL.map(Act::Operate));
+        for (act, principal) in acts
+            .iter()
+            .flat_map(|act| [(act, &operator), (act, &workload)])
+        {
+            let ask = Ask {
+                principal: principal.clone(),
+                act: act.clone(),
+                source: Some("2001:db8::1".parse().unwrap()),
+            };
+            let facts = parts(&bundle);
+            let supposed = Supposed {
+                ask: &ask,
+                parts: &facts,
+                terms: ask
+                    .scope()
+                    .and_then(|scope| bundle.catalogue().terms(scope)),
+                approvals: &facts.elevation.as_ref().unwrap().approvals,
+            };
+            let model = bundle.model();
+            let put = model.scene(supposed).unwrap();
+            let put = put.put(at("2026-01-07T12:00:00Z"), Some(&model.schema));
+            let put = put.unwrap_or_else(|wrong| panic!("{ask:?}: {wrong}"));
+            let entities = put.entities.iter().cloned();
+            cedar_policy::Entities::from_entities(entities, Some(&model.schema)).unwrap();
+        }
+    }
+}

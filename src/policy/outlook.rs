@@ -132,7 +132,8 @@ fn changes(
             let later = now.plus(Seconds::new(hours.saturating_mul(3_600)));
             later.whole_minute().minus(Seconds::new(minute_s(later)))
         };
-        let permitted = |at: &Timestamp| bench.judge(approvals, *at).refused.is_none();
+        let look = bench.look(approvals);
+        let permitted = |at: &Timestamp| look(*at).refused.is_none();
         let found = (1..=HOURS_TRIED_MAX).map(hour).find(permitted);
         told.extend(found.map(|at| format!("ask again at {at}")));
     }

@@ -54,6 +54,8 @@ pub(crate) fn record_question(ask: &Ask, parts: &FactParts) -> Record {
     if let Some(fact) = &parts.elevation {
         put("elevation", fact.id.to_string().into());
         put("elevation_version", fact.version.into());
+        put("elevation_subject", fact.subject.to_string().into());
+        put("elevation_scope", fact.scope.as_str().into());
         put("elevation_requester", fact.requester.to_string().into());
         put("approvals", approvals(&fact.approvals).into());
     }

@@ -24,8 +24,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::id::entropy::Entropy;
-use crate::id::{ElevationId, EntryId, OperatorId, PolicyVersion};
+use crate::id::PolicyVersion;
 use crate::identity::Subject;
 use crate::policy::bundle::Bundle;
 use crate::policy::decide::HORIZON_MAX;
@@ -170,7 +169,7 @@ impl RawTest {
             act: self.act()?,
             source: self.source,
         };
-        let parts = self.parts(bundle)?;
+        let parts = self.parts(bundle, &ask.act)?;
         let at = parsed("at", &self.at)?;
         let outlook = suppose(bundle, &ask, &parts, at, HORIZON_MAX);
         self.compare(&outlook)
@@ -271,9 +270,8 @@ impl RawTest {
     }
 
     fn principal(&self) -> Result<Principal, String> {
-        let chance = Entropy::seeded(0);
         let subject: &str = match self.asked_by {
-            RawAsker::Operator => return Ok(Principal::Operator(OperatorId::random(&chance))),
+            RawAsker::Operator => return Ok(Principal::Operator(numbered("op")?)),
             RawAsker::Subject => self.wanted("subject", self.subject.as_ref())?,
             RawAsker::Deputy => DEPUTY,
             RawAsker::Stranger => "spiffe://stranger.test/stranger",
@@ -284,14 +282,13 @@ impl RawTest {
         })
     }
 
-    fn parts(&self, bundle: &Bundle) -> Result<FactParts, String> {
-        let chance = Entropy::seeded(0);
+    fn parts(&self, bundle: &Bundle, act: &Act) -> Result<FactParts, String> {
         let mut entry = None;
         if let Some(subject) = &self.subject
             && self.registered.unwrap_or(true)
         {
             entry = Some(EntryFact {
-                id: EntryId::random(&chance),
+                id: numbered("en")?,
                 version: 1,
                 subject: parsed("subject", subject)?,
                 selectors: all("selectors", &self.selectors)?,
@@ -305,6 +302,17 @@ impl RawTest {
         for (group, count) in &self.approvals {
             approvals.insert(parsed("approvals", group)?, *count);
         }
+        let mut elevation = None;
+        if let Act::Elevate(act) = act {
+            elevation = Some(ElevationFact {
+                id: numbered("el")?,
+                version: 1,
+                subject: act.subject.clone(),
+                scope: act.scope.clone(),
+                approvals,
+                requester: self.principal()?,
+            });
+        }
         let version = PolicyVersion::new(1).ok_or("no first version")?;
         Ok(FactParts {
             policy: PolicyFact {
@@ -316,12 +324,7 @@ impl RawTest {
                 version: 1,
             },
             entry,
-            elevation: Some(ElevationFact {
-                id: ElevationId::random(&chance),
-                version: 1,
-                approvals,
-                requester: self.principal()?,
-            }),
+            elevation,
             signals: Vec::new(),
         })
     }
@@ -352,6 +355,11 @@ fn needs_of(texts: &[String]) -> Result<Approvals, String> {
 
 fn all<T: FromStr<Err: std::fmt::Display>>(key: &str, texts: &[String]) -> Result<Vec<T>, String> {
     texts.iter().map(|text| parsed(key, text)).collect()
+}
+
+/// An id that stands in a test for the one thing of its kind.
+fn numbered<T: FromStr<Err: std::fmt::Display>>(prefix: &str) -> Result<T, String> {
+    parsed("id", &format!("{prefix}-{:032x}", 1))
 }
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(key: &str, text: &str) -> Result<T, String> {
