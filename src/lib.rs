@@ -1,5 +1,6 @@
 //! protem mints minutes-long SPIFFE X.509 SVIDs. A right is a scope in the certificate's SAN.
 
+pub mod api;
 pub mod attestation;
 pub mod audit;
 pub mod elevation;
@@ -11,4 +12,5 @@ pub mod scope;
 pub mod service;
 pub mod store;
 pub mod time;
+pub mod wire;
 pub mod x509;
