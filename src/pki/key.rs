@@ -55,7 +55,10 @@ impl Unsigned {
             SignatureAlgorithm::RsaSha384 => &rcgen::PKCS_RSA_SHA384,
             SignatureAlgorithm::RsaSha512 => &rcgen::PKCS_RSA_SHA512,
         };
-        Self { key: signer.public_key().clone(), algorithm }
+        Self {
+            key: signer.public_key().clone(),
+            algorithm,
+        }
     }
 }
 

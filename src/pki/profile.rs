@@ -137,8 +137,10 @@ impl Profiles {
     /// The first profile that is refused, and why.
     pub fn read(text: impl Fn(ProfileName) -> String) -> Result<Self, ProfileError> {
         let one = |name: ProfileName| {
-            Profile::parse(name, &text(name))
-                .map_err(|fault| ProfileError { profile: name.as_str(), fault })
+            Profile::parse(name, &text(name)).map_err(|fault| ProfileError {
+                profile: name.as_str(),
+                fault,
+            })
         };
         Ok(Self {
             base: one(ProfileName::Base)?,
@@ -162,7 +164,8 @@ impl Profile {
             return Err(ProfileFault::Issuer(issuer));
         }
         let keys = file.keys.iter().map(|word| {
-            word.parse().map_err(|_| ProfileFault::Word(word.clone(), KEY_WORDS))
+            word.parse()
+                .map_err(|_| ProfileFault::Word(word.clone(), KEY_WORDS))
         });
         let profile = Self {
             name,
@@ -171,7 +174,11 @@ impl Profile {
             life_longest: file.life_longest.parse()?,
             backdate: file.backdate.parse()?,
             keys: keys.collect::<Result<_, _>>()?,
-            key_usage: file.key_usage.iter().map(|word| usage(word)).collect::<Result<_, _>>()?,
+            key_usage: file
+                .key_usage
+                .iter()
+                .map(|word| usage(word))
+                .collect::<Result<_, _>>()?,
             extended_key_usage: file
                 .extended_key_usage
                 .iter()
@@ -186,7 +193,8 @@ impl Profile {
     /// A wished life, drawn into the profile's bounds.
     #[must_use]
     pub fn life_for(&self, wish: Option<Seconds>) -> Seconds {
-        wish.unwrap_or(self.life).clamp(self.life_shortest, self.life_longest)
+        wish.unwrap_or(self.life)
+            .clamp(self.life_shortest, self.life_longest)
     }
 
     fn check(&self) -> Result<(), ProfileFault> {
@@ -331,7 +339,10 @@ mod tests {
     fn the_shipped_profiles_are_valid() {
         let profiles = Profiles::shipped().unwrap();
         assert_eq!(profiles.elevated.life_longest, Seconds::new(900));
-        assert_eq!(profiles.base.life_for(Some(Seconds::new(5))), Seconds::new(60));
+        assert_eq!(
+            profiles.base.life_for(Some(Seconds::new(5))),
+            Seconds::new(60)
+        );
         assert_eq!(profiles.base.life_for(None), Seconds::new(3_600));
     }
 
@@ -344,9 +355,15 @@ mod tests {
             ("life_longest = \"24h\"", "life_longest = \"25h\""),
             ("backdate = \"30s\"", "backdate = \"31s\""),
             ("issuer = \"base\"", "issuer = \"service\""),
-            ("[\"digital_signature\"]", "[\"digital_signature\", \"key_cert_sign\"]"),
+            (
+                "[\"digital_signature\"]",
+                "[\"digital_signature\", \"key_cert_sign\"]",
+            ),
             ("[\"server_auth\", \"client_auth\"]", "[\"client_auth\"]"),
-            ("keys = [\"p256\", \"p384\", \"ed25519\", \"rsa\"]", "keys = []"),
+            (
+                "keys = [\"p256\", \"p384\", \"ed25519\", \"rsa\"]",
+                "keys = []",
+            ),
             ("\"rsa\"", "\"dsa\""),
             ("strict_csr = false", "strict_csr = false\nother = 1"),
         ] {

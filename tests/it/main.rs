@@ -23,7 +23,11 @@
               clippy.toml"
 )]
 
+mod certificates;
+mod der;
 mod doors;
+mod hostile_csr;
 mod lint;
+mod openssl_csr;
 mod tidy;
 mod tools;
