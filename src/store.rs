@@ -158,6 +158,9 @@ pub trait Store: sealed::Sealed + Send + Sync {
 
 mod sealed {
     /// Keeps implementations of `Store` in this room.
-    #[expect(unnameable_types, reason = "that nobody else can name it is its purpose")]
+    #[expect(
+        unnameable_types,
+        reason = "that nobody else can name it is its purpose"
+    )]
     pub trait Sealed {}
 }
