@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{PolicySet, ValidationMode, Validator};
@@ -269,7 +269,9 @@ pub const fn schema_text() -> &'static str {
 /// every word that a verdict rests on.
 #[must_use]
 pub fn built_in_digest() -> PolicyDigest {
-    PolicyDigest::of([SCHEMA, "\n", GUARDRAILS].concat().as_bytes())
+    static DIGEST: LazyLock<PolicyDigest> =
+        LazyLock::new(|| PolicyDigest::of([SCHEMA, "\n", GUARDRAILS].concat().as_bytes()));
+    *DIGEST
 }
 
 const GUARDRAILS: &str = include_str!("guardrails.cedar");
