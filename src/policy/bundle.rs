@@ -13,7 +13,7 @@ use cedar_policy::{PolicySet, ValidationMode, Validator};
 
 use crate::policy::catalogue::Catalogue;
 use crate::policy::check::check;
-use crate::policy::fault::{BundleFaults, Fault, Place};
+use crate::policy::fault::{BundleFaults, FAULTS_MAX, Fault, Place};
 use crate::policy::model::{Model, SCHEMA};
 use crate::policy::nesting::on_deep_stack;
 use crate::policy::question::Action;
@@ -226,13 +226,13 @@ fn validate(
         fault.within(id)
     };
     let result = Validator::new(model.schema.clone()).validate(&set, ValidationMode::Strict);
-    for wrong in result.validation_errors() {
+    for wrong in result.validation_errors().take(FAULTS_MAX) {
         faults.push(told(
             wrong.policy_id().as_ref(),
             &DetailedError::from(wrong),
         ));
     }
-    for warning in result.validation_warnings() {
+    for warning in result.validation_warnings().take(FAULTS_MAX) {
         warnings.push(told(
             warning.policy_id().as_ref(),
             &DetailedError::from(warning),
