@@ -158,5 +158,6 @@ pub trait Store: sealed::Sealed + Send + Sync {
 
 mod sealed {
     /// Keeps implementations of `Store` in this room.
+    #[expect(unnameable_types, reason = "that nobody else can name it is its use")]
     pub trait Sealed {}
 }

@@ -24,5 +24,7 @@
 )]
 
 mod lint;
+mod store_contract;
+mod store_sqlite;
 mod tidy;
 mod tools;
