@@ -73,6 +73,8 @@ fn elevation_fact(elevation: &Elevation) -> Result<ElevationFact, StoreError> {
     Ok(ElevationFact {
         id: elevation.id,
         version: elevation.version,
+        subject: request.subject.clone(),
+        scope: request.scope.clone(),
         // Votes are not stored yet: nobody approved.
         approvals: Approvals::new(),
         requester: requester.ok_or_else(|| StoreError::Damaged {
