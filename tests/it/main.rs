@@ -28,5 +28,7 @@ mod der;
 mod hostile_csr;
 mod lint;
 mod openssl_csr;
+mod store_contract;
+mod store_sqlite;
 mod tidy;
 mod tools;
