@@ -25,6 +25,7 @@
 
 mod certificates;
 mod der;
+mod doors;
 mod hostile_csr;
 mod lint;
 mod openssl_csr;
