@@ -168,7 +168,7 @@ async fn open_doors(
     let door = Door {
         transport: Transport::Tls(Arc::new(tls)),
         router: passage.before(routes),
-        limits: Limits::default(),
+        limits: Limits::standard(),
         clock,
         tracker: lifecycle.tracker.clone(),
         stop: lifecycle.stop.clone(),
