@@ -7,6 +7,7 @@
 
 pub mod extract;
 pub mod health;
+pub mod http;
 pub mod listener;
 pub mod problem;
 pub mod request;

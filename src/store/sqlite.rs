@@ -49,7 +49,7 @@ use crate::store::{
 };
 use crate::time::Timestamp;
 
-pub use crate::store::sqlite::backup::restore;
+pub use crate::store::sqlite::backup::{backup, restore};
 
 /// A store in one file.
 pub struct Sqlite {

@@ -15,7 +15,7 @@ use crate::store::sqlite::place::{self, Lock};
 use crate::store::sqlite::schema;
 
 /// See [`crate::store::Store::backup`].
-pub(super) fn backup(store: &Path, to: &Path) -> Result<(), StoreError> {
+pub fn backup(store: &Path, to: &Path) -> Result<(), StoreError> {
     place::is_free(to)?;
     let from = place::reading(store)?;
     place::appear(to, |draft| copy(&from, draft))
