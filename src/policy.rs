@@ -3,7 +3,8 @@
 //! | File | Holds |
 //! |---|---|
 //! | `source` | a bundle's files, bounded, with canonical bytes and digest |
-//! | `bundle` | the compiled bundle, indexed by scope; `rule`, `check`, `fold`, `nesting`: how it is read |
+//! | `bundle` | the compiled bundle, indexed by scope |
+//! | `rule`, `check`, `fold`, `nesting` | how policies are read and checked |
 //! | `catalogue` | `scopes.toml` |
 //! | `question`, `facts` | what is asked, and what it rests on |
 //! | `model` | both in Cedar's words |

@@ -11,6 +11,7 @@ pub mod elevate;
 pub mod entries;
 mod error;
 pub mod issue;
+mod metrics;
 pub mod operators;
 pub mod policies;
 pub mod revoke;
@@ -31,6 +32,7 @@ use crate::id::entropy::Entropy;
 use crate::pki::{Authority, TrustBundle};
 use crate::policy::Bundle;
 use crate::service::clock::ClockWatch;
+use crate::service::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 
@@ -46,6 +48,7 @@ pub struct Service {
     policy: RwLock<Option<InForce>>,
     /// Counts changes of elevations, so that waiting callers look again.
     changes: watch::Sender<u64>,
+    metrics: Metrics,
 }
 
 /// The policy that decides.
@@ -89,6 +92,7 @@ impl Service {
             clock: ClockWatch::new(clock, head.map(|head| head.at)),
             policy: RwLock::new(None),
             changes: watch::Sender::new(0),
+            metrics: Metrics::default(),
         };
         service.refresh_policy().await?;
         Ok(service)

@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{PolicySet, ValidationMode, Validator};
 
 use crate::policy::catalogue::Catalogue;
 use crate::policy::check::check;
-use crate::policy::fault::{BundleFaults, Fault, Place};
+use crate::policy::fault::{BundleFaults, FAULTS_MAX, Fault, Place};
 use crate::policy::model::{Model, SCHEMA};
 use crate::policy::nesting::on_deep_stack;
 use crate::policy::question::Action;
@@ -226,13 +226,13 @@ fn validate(
         fault.within(id)
     };
     let result = Validator::new(model.schema.clone()).validate(&set, ValidationMode::Strict);
-    for wrong in result.validation_errors() {
+    for wrong in result.validation_errors().take(FAULTS_MAX) {
         faults.push(told(
             wrong.policy_id().as_ref(),
             &DetailedError::from(wrong),
         ));
     }
-    for warning in result.validation_warnings() {
+    for warning in result.validation_warnings().take(FAULTS_MAX) {
         warnings.push(told(
             warning.policy_id().as_ref(),
             &DetailedError::from(warning),
@@ -269,7 +269,9 @@ pub const fn schema_text() -> &'static str {
 /// every word that a verdict rests on.
 #[must_use]
 pub fn built_in_digest() -> PolicyDigest {
-    PolicyDigest::of([SCHEMA, "\n", GUARDRAILS].concat().as_bytes())
+    static DIGEST: LazyLock<PolicyDigest> =
+        LazyLock::new(|| PolicyDigest::of([SCHEMA, "\n", GUARDRAILS].concat().as_bytes()));
+    *DIGEST
 }
 
 const GUARDRAILS: &str = include_str!("guardrails.cedar");

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::identity::{Group, SpiffeId};
-use crate::policy::fault::{Fault, Place};
+use crate::policy::fault::{Fault, Lines, Place};
 use crate::policy::source::SCOPES_FILE;
 use crate::scope::{Encoding, Scope};
 use crate::time::Seconds;
@@ -90,8 +90,9 @@ impl Catalogue {
             ));
         }
         let mut scopes = BTreeMap::new();
+        let lines = Lines::of(SCOPES_FILE, text);
         for (name, table) in raw.scope {
-            let place = Place::of(SCOPES_FILE, text, name.span().start);
+            let place = lines.place(name.span().start);
             let reader = Reader {
                 name: name.into_inner(),
                 place,

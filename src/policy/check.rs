@@ -82,6 +82,11 @@ fn misnamed(uid: &EntityUid, catalogue: &Catalogue, kinds: &Kinds) -> Option<Str
     if *kind == kinds.operator {
         return name.parse::<OperatorId>().err().map(|e| e.to_string());
     }
+    if *kind == kinds.elevation || *kind == kinds.signals {
+        return Some(format!(
+            "`{uid}` is named: approvals and signals come from the context"
+        ));
+    }
     None
 }
 
@@ -323,9 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn approvals_that_cannot_be_followed_are_refused() {
-        let odd = "(if context.has_reason then context.elevation else context.elevation)\
-                   .hasTag(\"sre\")";
-        assert!(!faults(&policy("@route(\"sre:1\")", "permit", odd)).is_empty());
+    fn approvals_and_signals_that_cannot_be_followed_are_refused() {
+        for odd in [
+            "(if context.has_reason then context.elevation else context.elevation).hasTag(\"a\")",
+            "Elevation::\"a\".hasTag(\"a\") && Elevation::\"a\".getTag(\"a\") >= 1",
+            "Signals::\"known\".hasTag(\"a\") && Signals::\"known\".getTag(\"a\").active",
+            "context.signals.hasTag(\"a\") && \
+             context.signals.getTag(\"a\") == {active: true, source_fresh: true}",
+        ] {
+            assert!(!faults(&policy("", "forbid", odd)).is_empty(), "{odd}");
+        }
     }
 }

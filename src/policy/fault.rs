@@ -16,6 +16,14 @@ pub struct Place {
     pub column: usize,
 }
 
+/// The lines of a file, to find many places in it.
+pub(crate) struct Lines<'a> {
+    file: &'a str,
+    text: &'a str,
+    /// The byte at which each line begins, the first at 0.
+    starts: Vec<usize>,
+}
+
 /// One thing that is wrong, or dangerous, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
@@ -36,15 +44,34 @@ pub struct BundleFaults {
 }
 
 impl Place {
-    /// The place of a byte in a file's text.
+    /// The place of a byte in a file's text; for one place, [`Lines`] for many.
     pub(crate) fn of(file: &str, text: &str, byte: usize) -> Self {
-        let before = text.get(..byte).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-        let column = before.get(line_start..).map_or(0, |l| l.chars().count());
-        Self {
-            file: file.to_owned(),
-            line: before.matches('\n').count().saturating_add(1),
-            column: column.saturating_add(1),
+        Lines::of(file, text).place(byte)
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// Finds where lines begin.
+    pub(crate) fn of(file: &'a str, text: &'a str) -> Self {
+        let after_feeds = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
+        let starts = std::iter::once(0).chain(after_feeds).collect();
+        Self { file, text, starts }
+    }
+
+    /// The place of a byte; of the end, when the text is shorter.
+    pub(crate) fn place(&self, byte: usize) -> Place {
+        let byte = byte.min(self.text.len());
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self
+            .starts
+            .get(line.saturating_sub(1))
+            .copied()
+            .unwrap_or(0);
+        let before = self.text.get(start..byte).unwrap_or_default();
+        Place {
+            file: self.file.to_owned(),
+            line,
+            column: before.chars().count().saturating_add(1),
         }
     }
 }
@@ -115,7 +142,7 @@ impl fmt::Display for BundleFaults {
 impl std::error::Error for BundleFaults {}
 
 /// The most faults told at once; whoever has more starts with these.
-const FAULTS_MAX: usize = 200;
+pub(crate) const FAULTS_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {

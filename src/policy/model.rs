@@ -32,12 +32,12 @@ pub(crate) struct Kinds {
     action: EntityTypeName,
     asker: EntityTypeName,
     authority: EntityTypeName,
-    elevation: EntityTypeName,
+    pub(crate) elevation: EntityTypeName,
     pub(crate) group: EntityTypeName,
     ledger: EntityTypeName,
     pub(crate) operator: EntityTypeName,
     pub(crate) scope: EntityTypeName,
-    signals: EntityTypeName,
+    pub(crate) signals: EntityTypeName,
     verb: EntityTypeName,
     pub(crate) workload: EntityTypeName,
 }
@@ -403,7 +403,7 @@ mod tests {
             let put = put.put(at("2026-01-07T12:00:00Z"), Some(&model.schema));
             let put = put.unwrap_or_else(|wrong| panic!("{ask:?}: {wrong}"));
             let entities = put.entities.iter().cloned();
-            cedar_policy::Entities::from_entities(entities, Some(&model.schema)).unwrap();
+            Entities::from_entities(entities, Some(&model.schema)).unwrap();
         }
     }
 }

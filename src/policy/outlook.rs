@@ -211,3 +211,31 @@ fn minute_s(at: Timestamp) -> u32 {
 
 /// How many hours ahead a better time is looked for: a week.
 const HOURS_TRIED_MAX: u32 = 7 * 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::{at, bundle_once, elevate, parts};
+
+    #[test]
+    fn an_outlook_says_what_would_change_it() {
+        let bundle = bundle_once();
+        let mut facts = parts(bundle);
+        facts.elevation = None;
+        let look = |scope, now| {
+            let horizon = Seconds::new(60);
+            suppose(bundle, &elevate(scope), &facts, at(now), horizon)
+        };
+        let night = look("db.read", "2026-01-07T18:30:00Z");
+        assert_eq!(night.forecast, Forecast::Denied);
+        assert_eq!(night.changes, ["ask again at 2026-01-08T08:00:00.000Z"]);
+        let pending = look("db.write", "2026-01-07T18:30:00Z");
+        assert_eq!(pending.forecast, Forecast::Pending);
+        assert_eq!(pending.changes, ["approvals: sre:2"]);
+        let day = look("db.read", "2026-01-07T12:00:00Z");
+        assert_eq!(day.forecast, Forecast::Permitted);
+        assert_eq!(day.last_second, Some(at("2026-01-07T12:01:00Z")));
+        let (id, place) = day.policies.first().unwrap();
+        assert_eq!((id.as_str(), place.file.as_str()), ("hours", "p.cedar"));
+    }
+}

@@ -121,3 +121,32 @@ fn signal(fact: &SignalFact) -> String {
 const fn is_elevated(principal: &Principal) -> bool {
     matches!(principal, Principal::Workload { elevated: true, .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::{asked, at, bundle_with, elevate, parts, permit};
+
+    #[test]
+    fn the_record_holds_texts_whole_numbers_truths_and_lists() {
+        let bundle = bundle_with("");
+        let now = at("2026-01-07T12:00:00Z");
+        let permit = permit(asked(&bundle, elevate("db.write"), parts(&bundle), now));
+        let record = permit.record();
+        for (key, value) in &record {
+            let plain = value.is_string() || value.is_boolean() || value.is_u64();
+            let list = value
+                .as_array()
+                .is_some_and(|l| l.iter().all(serde_json::Value::is_string));
+            assert!(plain || list, "{key}: {value}");
+        }
+        assert_eq!(record.get("decision").unwrap(), "permit");
+        assert_eq!(
+            record.get("approvals").unwrap(),
+            &serde_json::json!(["sre:2"])
+        );
+        assert_eq!(
+            record.get("last_second").unwrap(),
+            "2026-01-07T12:15:00.000Z"
+        );
+    }
+}

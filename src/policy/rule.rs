@@ -19,7 +19,7 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{ActionConstraint, Effect, Policy, PolicySet, ResourceConstraint};
 use serde_json::Value;
 
-use crate::policy::fault::{Fault, Place};
+use crate::policy::fault::{FAULTS_MAX, Fault, Lines, Place};
 use crate::policy::fold;
 use crate::policy::need::{Need, needs};
 use crate::policy::nesting::{OPERATORS_MAX, too_deep};
@@ -69,7 +69,7 @@ pub(crate) fn read_file(file: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<
     let set: PolicySet = match text.parse() {
         Ok(set) => set,
         Err(wrong) => {
-            for wrong in wrong.iter() {
+            for wrong in wrong.iter().take(FAULTS_MAX) {
                 let detail = DetailedError::from(wrong);
                 faults.push(cedar_fault(
                     file,
@@ -94,6 +94,7 @@ pub(crate) fn read_file(file: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<
             .parse::<usize>()
             .unwrap_or(0)
     });
+    let lines = Lines::of(file, text);
     let mut cursor = 0_usize;
     let mut all = Vec::new();
     for policy in policies {
@@ -101,7 +102,7 @@ pub(crate) fn read_file(file: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<
         let found = text.get(cursor..).and_then(|rest| rest.find(&own));
         let start = cursor.saturating_add(found.unwrap_or(0));
         cursor = start.saturating_add(own.len());
-        all.extend(read_policy(policy, Place::of(file, text, start), faults));
+        all.extend(read_policy(policy, lines.place(start), faults));
     }
     all
 }

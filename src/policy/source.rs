@@ -24,21 +24,21 @@ pub struct PolicyDigest([u8; 32]);
 /// Why files are no bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// Bytes that [`BundleSource::to_bytes`] did not write.
-    #[error("the stored bundle is not in its canonical form: it was damaged or changed")]
-    NotCanonical,
-    /// Not 64 lower-case hex digits.
-    #[error("`{0}` is not a policy digest of 64 lower-case hex digits")]
-    NotADigest(String),
-    /// No `scopes.toml`.
-    #[error("the bundle has no `scopes.toml`: write one, even if it names no scope yet")]
-    NoScopes,
-    /// More bytes than a bundle may have.
-    #[error("the bundle has more than {BUNDLE_BYTES_MAX} bytes: split what it rules over")]
-    TooLarge,
     /// One file is too large.
     #[error("`{0}` has more than {FILE_BYTES_MAX} bytes: split it")]
     FileTooLarge(String),
+    /// No `scopes.toml`.
+    #[error("the bundle has no `scopes.toml`: write one, even if it names no scope yet")]
+    NoScopes,
+    /// Not 64 lower-case hex digits.
+    #[error("`{0}` is not a policy digest of 64 lower-case hex digits")]
+    NotADigest(String),
+    /// Bytes that [`BundleSource::to_bytes`] did not write.
+    #[error("the stored bundle is not in its canonical form: it was damaged or changed")]
+    NotCanonical,
+    /// More bytes than a bundle may have.
+    #[error("the bundle has more than {BUNDLE_BYTES_MAX} bytes: split what it rules over")]
+    TooLarge,
     /// More files than a bundle may have.
     #[error("the bundle has more than {FILES_MAX} files: join some")]
     TooManyFiles,

@@ -27,7 +27,6 @@ use serde::Deserialize;
 use crate::id::PolicyVersion;
 use crate::identity::Subject;
 use crate::policy::bundle::Bundle;
-use crate::policy::decide::HORIZON_MAX;
 use crate::policy::facts::{ElevationFact, EntryFact, FactParts, MintingFact, PolicyFact};
 use crate::policy::need::{Approvals, Need, WaitsFor};
 use crate::policy::outlook::{Outlook, suppose};
@@ -171,7 +170,7 @@ impl RawTest {
         };
         let parts = self.parts(bundle, &ask.act)?;
         let at = parsed("at", &self.at)?;
-        let outlook = suppose(bundle, &ask, &parts, at, HORIZON_MAX);
+        let outlook = suppose(bundle, &ask, &parts, at, Seconds::default());
         self.compare(&outlook)
     }
 
@@ -422,5 +421,47 @@ mod tests {
             .collect();
         assert!(failed.is_empty(), "{failed:#?}");
         assert_eq!(outcomes.len(), 21);
+    }
+
+    #[test]
+    fn a_failing_test_says_what_it_saw_and_what_would_change_it() {
+        let failing = r#"
+            [[test]]
+            name = "no reason"
+            subject = "spiffe://dev.protem.test/ns/demo/sa/web"
+            groups = ["demo"]
+            scope = "db.read"
+            asked = "10m"
+            at = "2026-01-07T12:00:00Z"
+            expect = "permit"
+            [[test]]
+            name = "no scope"
+            subject = "spiffe://dev.protem.test/ns/demo/sa/web"
+            at = "2026-01-07T12:00:00Z"
+            expect = "permit"
+        "#;
+        let files = EXAMPLE.into_iter().chain([
+            ("tests/x.toml", failing),
+            ("tests/y.toml", "[[test]]\nnaem = 1"),
+        ]);
+        let source = BundleSource::collect(files).unwrap();
+        let outcomes = run_tests(&example().0, &source);
+        let failures: Vec<_> = outcomes
+            .into_iter()
+            .filter_map(|test| test.failure)
+            .collect();
+        let [permit, scope, file] = failures.as_slice() else {
+            panic!("{failures:#?}")
+        };
+        assert!(
+            permit.contains("expected `permit`, observed `denied`"),
+            "{permit}"
+        );
+        assert!(
+            permit.contains("would change it: give a reason"),
+            "{permit}"
+        );
+        assert!(scope.contains("needs `scope`"), "{scope}");
+        assert!(file.contains("naem"), "{file}");
     }
 }

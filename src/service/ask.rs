@@ -66,6 +66,7 @@ impl Service {
 
     /// Records a refusal that is not about an elevation's opening.
     pub(crate) async fn refused(&self, call: &Call, denial: &Denial) -> ServiceError {
+        self.metrics.refused(denial.reason().code());
         let event = Event::new(
             EventKind::SvidDenied,
             self.clock.now(),
@@ -96,6 +97,7 @@ impl Service {
         code: &str,
         error: ServiceError,
     ) -> ServiceError {
+        self.metrics.refused("rule");
         let event = Event::new(
             EventKind::SvidDenied,
             self.clock.now(),

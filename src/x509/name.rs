@@ -12,10 +12,9 @@ use x509_cert::name::Name;
 /// A text that cannot stand in a name gives no bytes, which equal no name.
 #[must_use]
 pub fn common_name_der(common_name: Option<&str>) -> Vec<u8> {
-    let text = common_name
-        .map(|name| format!("CN={name}"))
-        .unwrap_or_default();
-    Name::from_str(&text)
-        .and_then(|name| name.to_der())
-        .unwrap_or_default()
+    let name = match common_name {
+        None => Ok(Name::default()),
+        Some(text) => Name::from_str(&format!("CN={text}")),
+    };
+    name.and_then(|name| name.to_der()).unwrap_or_default()
 }
