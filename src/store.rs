@@ -50,7 +50,7 @@ pub trait Store: sealed::Sealed + Send + Sync {
         elevation: Option<ElevationId>,
     ) -> Answer<'_, Standing>;
 
-    /// Makes a planned certificate durable before it is signed; see [`record`].
+    /// Makes a planned certificate durable before it is signed; see [`record()`].
     ///
     /// In one transaction: every guard still holds, the serial is new, the token is unspent and
     /// now spent, the elevation is activated or its instance bound, the log index is written

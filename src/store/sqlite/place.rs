@@ -249,6 +249,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_writing_connection_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        create(&path).unwrap();
+        let connection = writing(&path).unwrap();
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(number("synchronous"), Ok(SYNCHRONOUS_FULL));
+        assert_eq!(number("foreign_keys"), Ok(1));
+        assert_eq!(number("trusted_schema"), Ok(0));
+    }
+
+    #[test]
     fn a_start_does_not_wait_for_the_whole_look() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
