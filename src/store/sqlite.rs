@@ -49,7 +49,7 @@ use crate::store::{
 };
 use crate::time::Timestamp;
 
-pub use crate::store::sqlite::backup::restore;
+pub use crate::store::sqlite::backup::{backup, restore};
 
 /// A store in one file.
 pub struct Sqlite {
@@ -250,7 +250,7 @@ impl Store for Sqlite {
     fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()> {
         let (store, to) = (self.path.clone(), to.to_owned());
         Box::pin(async move {
-            let copied = tokio::task::spawn_blocking(move || backup::backup(&store, &to));
+            let copied = tokio::task::spawn_blocking(move || backup(&store, &to));
             copied.await.map_err(cannot("make a backup"))?
         })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protem::audit::{EventKind, Key};
-use protem::store::sqlite::{Sqlite, restore};
+use protem::store::sqlite::{Sqlite, backup, restore};
 use protem::store::{EventFilter, Intent, Store, StoreError};
 
 use crate::store_contract::world::{event, gapless, intent, number, numbers, retry, together};
@@ -272,6 +272,34 @@ async fn a_backup_while_writing_is_a_prefix() {
     writer.await.unwrap();
     assert!(heads.is_sorted() && heads[0] <= 300, "{heads:?}");
     assert_eq!(numbers(&*store).await, gapless(300));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_needs_no_server_and_disturbs_none() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.append(event(EventKind::ServerStarted)).await.unwrap();
+    backup(&folder.at("store.db"), &folder.at("served.db")).unwrap();
+    store.append(event(EventKind::SvidDenied)).await.unwrap();
+    drop(store);
+    backup(&folder.at("store.db"), &folder.at("unserved.db")).unwrap();
+    for (name, count) in [("served.db", 1), ("unserved.db", 2)] {
+        let restored = folder.at(&format!("restored-{name}"));
+        restore(&folder.at(name), &restored).unwrap();
+        assert_eq!(
+            numbers(&Sqlite::open(&restored).unwrap()).await,
+            gapless(count)
+        );
+    }
+    fs::write(folder.at("words"), "words").unwrap();
+    for none in ["words", "nothing"] {
+        assert!(
+            backup(&folder.at(none), &folder.at("none.db")).is_err(),
+            "{none}"
+        );
+        assert!(!folder.at("none.db").exists());
+    }
+    assert!(!folder.at("nothing").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
