@@ -6,12 +6,18 @@
 //! H6).
 
 mod body;
+mod caller;
+mod field;
+mod idempotency;
 mod json;
 mod media;
 mod path;
 mod query;
 
 pub use crate::api::extract::body::{BODY_BYTES_MAX, Raw};
+pub use crate::api::extract::caller::{Arriving, Known};
+pub(crate) use crate::api::extract::field::{optional, required};
+pub use crate::api::extract::idempotency::IdempotencyKey;
 pub use crate::api::extract::json::Json;
 pub use crate::api::extract::media::{Accept, MediaType};
 pub use crate::api::extract::path::Segment;

@@ -5,6 +5,8 @@
 //! Refuses: to show what broke inside: an internal error is logged under the request's id, and the
 //! caller is told the id.
 
+mod service;
+
 use std::error::Error;
 use std::fmt::Write as _;
 
@@ -16,6 +18,8 @@ use http::{HeaderValue, StatusCode};
 use crate::id::ElevationId;
 use crate::wire::problem::{PROBLEM_MEDIA_TYPE, ProblemKind, ProblemView};
 use crate::wire::verdict::VerdictView;
+
+pub(crate) use crate::api::problem::service::field;
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
@@ -195,7 +199,7 @@ const fn title(kind: ProblemKind) -> &'static str {
 }
 
 /// An error and its sources in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -133,6 +133,7 @@ impl Refusal {
             text: denial.text().to_owned(),
             policies: denial.policies().map(ToString::to_string).collect(),
             digest: denial.digest().to_string(),
+            version: denial.facts().parts().policy.version,
             waits_for: waits_for(denial),
             elevation: None,
         }

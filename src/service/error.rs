@@ -5,7 +5,7 @@
 
 use crate::attestation::EntryTermsError;
 use crate::elevation::{MoveError, RequestError, WaitsFor};
-use crate::id::ElevationId;
+use crate::id::{ElevationId, PolicyVersion};
 use crate::pki::{FinishError, PlanError, SetupError};
 use crate::policy::{BundleFaults, PolicyError};
 use crate::store::StoreError;
@@ -22,6 +22,8 @@ pub struct Refusal {
     pub policies: Vec<String>,
     /// The digest of the bundle that decided.
     pub digest: String,
+    /// The version of the bundle that decided.
+    pub version: PolicyVersion,
     /// What people could approve to turn it.
     pub waits_for: Vec<WaitsFor>,
     /// The elevation that the refusal is recorded as.

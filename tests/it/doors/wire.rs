@@ -76,12 +76,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bare<S> {
         self.answer().await
     }
 
-    pub(crate) async fn post(&mut self, target: &str) -> Answer {
-        let head = "HTTP/1.1\r\nhost: protem.test\r\ncontent-length: 0\r\n\r\n";
-        self.send(&format!("POST {target} {head}")).await;
-        self.answer().await.unwrap()
-    }
-
     /// The next answer; none where the connection ends before it is whole.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
         let end = loop {
