@@ -64,9 +64,11 @@ fn store_problem(error: &StoreError) -> Problem {
         StoreError::Concluded | StoreError::FactChanged(_) | StoreError::SerialTaken => {
             of(Conflict, "busy")
         }
-        StoreError::Damaged { .. } | StoreError::InUse(_) | StoreError::Schema { .. } => {
-            Problem::internal(error)
-        }
+        StoreError::Damaged { .. }
+        | StoreError::InUse(_)
+        | StoreError::IndexPlace(_)
+        | StoreError::Place { .. }
+        | StoreError::Schema { .. } => Problem::internal(error),
         StoreError::Elevation(..) => of(Conflict, "elevation_state"),
         StoreError::Event(_) => of(Unprocessable, "event"),
         StoreError::NotFound(_) => of(NotFound, "not_found"),
