@@ -68,7 +68,7 @@ impl World {
             clock,
             store,
             operator,
-            directory,
+            _directory: directory,
         };
         world.register(WEB).await;
         world.register(DB).await;
