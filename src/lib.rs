@@ -9,3 +9,4 @@ pub mod policy;
 pub mod scope;
 pub mod store;
 pub mod time;
+pub mod wire;
