@@ -10,3 +10,4 @@ pub mod scope;
 pub mod store;
 pub mod time;
 pub mod wire;
+pub mod x509;
