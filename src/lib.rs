@@ -2,6 +2,7 @@
 
 pub mod attestation;
 pub mod audit;
+pub mod client;
 pub mod elevation;
 pub mod id;
 pub mod identity;
