@@ -2,6 +2,7 @@
 
 pub mod attestation;
 pub mod audit;
+pub mod cli;
 pub mod client;
 pub mod elevation;
 pub mod id;
