@@ -23,6 +23,9 @@
               clippy.toml"
 )]
 
+mod cli;
+mod client;
 mod lint;
+mod test_server;
 mod tidy;
 mod tools;
