@@ -24,6 +24,8 @@
 )]
 
 mod certificates;
+mod cli;
+mod client;
 mod der;
 mod doors;
 mod hostile_csr;
@@ -32,6 +34,7 @@ mod lint;
 mod openssl_csr;
 mod store_contract;
 mod store_sqlite;
+mod test_server;
 mod tidy;
 mod tools;
 mod world;
