@@ -5,7 +5,7 @@
 //! Refuses: to listen anywhere but on this machine unless told so.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::attestation::{Caller, EntryTerms, Obtainer};
@@ -132,12 +132,6 @@ fn example_policy() -> Result<BundleSource, StartError> {
         ),
     ];
     Ok(BundleSource::collect(files)?)
-}
-
-/// Whether the directory looks like one that a development server made.
-#[must_use]
-pub fn is_dev_directory(directory: &Path) -> bool {
-    directory.join(URL_FILE).is_file()
 }
 
 const DEMO_WORKLOADS: [&str; 2] = ["/ns/demo/sa/web", "/ns/demo/sa/db"];

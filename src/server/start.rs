@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::api::health::Probes;
+use crate::api::http::{health_router, router};
 use crate::api::listener::limits::Limits;
 use crate::api::listener::tls::{TlsError, client_verifier, server_config};
 use crate::api::listener::{Door, Transport};
@@ -164,10 +165,9 @@ async fn open_doors(
         entropy: Arc::new(Entropy::system()),
         tracker: lifecycle.tracker.clone(),
     };
-    let routes = crate::api::http::routes(Arc::clone(service)).merge(probes.health());
     let door = Door {
         transport: Transport::Tls(Arc::new(tls)),
-        router: passage.before(routes),
+        router: router(Arc::clone(service), probes, passage.clone()),
         limits: Limits::standard(),
         clock,
         tracker: lifecycle.tracker.clone(),
@@ -176,7 +176,7 @@ async fn open_doors(
     if let Some(observe) = config.observe {
         let plain = Door {
             transport: Transport::Plain,
-            router: probes.health_and_metrics(),
+            router: health_router(probes, passage),
             ..door.clone()
         };
         let (socket, _) = listen(observe).await?;
@@ -237,10 +237,11 @@ fn probes(service: &Arc<Service>, lifecycle: &Lifecycle) -> Probes {
     let measured = Arc::clone(service);
     Probes {
         unready: Arc::new(move || {
-            unready
+            let found = unready
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
-                .clone()
+                .clone();
+            Box::pin(std::future::ready(found))
         }),
         metrics: Arc::new(move || measured.metrics()),
     }

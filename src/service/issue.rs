@@ -104,6 +104,7 @@ impl Service {
             match self.walk(&walk, &csr).await {
                 Err(ServiceError::Store(error)) if is_stale(&error) => {}
                 Ok(svid) => {
+                    self.metrics.minted(elevated);
                     return Ok(Issued {
                         svid,
                         ignored: csr.ignored().to_vec(),

@@ -39,7 +39,7 @@ use crate::identity::Subject;
 use crate::store::sealed::Sealed;
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::Turn;
-use crate::store::sqlite::place::Lock;
+use crate::store::sqlite::place::{LOOK_OVER_STEPS_MAX, Lock};
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::writer::Writer;
 use crate::store::{
@@ -53,12 +53,13 @@ pub use crate::store::sqlite::backup::{backup, restore};
 
 /// A store in one file.
 pub struct Sqlite {
-    // Fields are dropped in this order: the lock goes last, when nothing writes any more.
-    writer: Writer,
+    // Fields are dropped in this order: the writer is the last connection, so that it leaves one
+    // whole file, and the lock goes when nothing writes any more.
     /// For what an issuance waits for.
     readers: Arc<Readers>,
     /// For pages of the ledger and of lists, so that an export never holds up an issuance.
     searchers: Arc<Readers>,
+    writer: Writer,
     path: PathBuf,
     _lock: Lock,
 }
@@ -74,14 +75,14 @@ impl Sqlite {
         if !path.try_exists().map_err(cannot("read its folder"))? {
             place::create(path)?;
         }
-        place::close_to_others(path)?;
         let mut connection = place::writing(path)?;
+        place::close_to_others(path)?;
         schema::migrate(&mut connection)?;
-        place::look_over(&mut connection)?;
+        place::look_over(&mut connection, LOOK_OVER_STEPS_MAX)?;
         Ok(Self {
-            writer: Writer::start(path, connection)?,
             readers: Readers::new(path, READERS),
             searchers: Readers::new(path, SEARCHERS),
+            writer: Writer::start(path, connection)?,
             path: path.to_owned(),
             _lock: lock,
         })
@@ -249,7 +250,7 @@ impl Store for Sqlite {
     fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()> {
         let (store, to) = (self.path.clone(), to.to_owned());
         Box::pin(async move {
-            let copied = tokio::task::spawn_blocking(move || backup::backup(&store, &to));
+            let copied = tokio::task::spawn_blocking(move || backup(&store, &to));
             copied.await.map_err(cannot("make a backup"))?
         })
     }

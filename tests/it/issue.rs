@@ -26,11 +26,17 @@ async fn an_elevated_svid_ends_with_its_elevation_and_tells_its_evidence() {
     let opened = world.elevate(&holder, "db.read").await.unwrap();
     let issued = world.mint(&holder, "db.read").await.unwrap();
     let tbs = issued.svid.certificate.tbs();
-    assert_eq!(tbs.alt_names.as_ref().unwrap().uris, [format!("{WEB}/scope/db.read")]);
+    assert_eq!(
+        tbs.alt_names.as_ref().unwrap().uris,
+        [format!("{WEB}/scope/db.read")]
+    );
     assert_eq!(tbs.not_after, world.service.now().plus(Seconds::new(59)));
     let evidence = tbs.evidence.unwrap();
     assert_eq!(&evidence.elevation, opened.elevation.id.bytes());
-    assert_eq!(evidence.activation_index, issued.svid.intent.number().index());
+    assert_eq!(
+        evidence.activation_index,
+        issued.svid.intent.number().index()
+    );
     let again = world.mint(&holder, "db.read").await.unwrap();
     let renewed = again.svid.certificate.tbs().evidence.unwrap();
     assert_eq!(renewed.activation_index, evidence.activation_index);
@@ -47,11 +53,20 @@ async fn no_svid_outlives_its_elevation() {
     world.mint(&holder, "db.read").await.unwrap();
     world.clock.advance(Seconds::new(60));
     let last = world.mint(&holder, "db.read").await.unwrap();
-    assert_eq!(last.svid.certificate.tbs().not_after, start.plus(Seconds::new(89)));
+    assert_eq!(
+        last.svid.certificate.tbs().not_after,
+        start.plus(Seconds::new(89))
+    );
     world.clock.advance(Seconds::new(30));
-    assert!(matches!(world.mint(&holder, "db.read").await, Err(ServiceError::Move(_))));
+    assert!(matches!(
+        world.mint(&holder, "db.read").await,
+        Err(ServiceError::Move(_))
+    ));
     world.service.sweep().await.unwrap();
-    assert!(matches!(world.mint(&holder, "db.read").await, Err(ServiceError::NoElevation)));
+    assert!(matches!(
+        world.mint(&holder, "db.read").await,
+        Err(ServiceError::NoElevation)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,9 +76,22 @@ async fn a_revoked_elevation_cannot_renew() {
     let opened = world.elevate(&holder, "db.read").await.unwrap();
     world.mint(&holder, "db.read").await.unwrap();
     let id = opened.elevation.id;
-    let row = world.service.revoke(&world.operator, id, "it is over").await.unwrap();
-    assert!(matches!(row.elevation.state, State::Ended { how: End::Revoked, .. }));
-    assert!(matches!(world.mint(&holder, "db.read").await, Err(ServiceError::NoElevation)));
+    let row = world
+        .service
+        .revoke(&world.operator, id, "it is over")
+        .await
+        .unwrap();
+    assert!(matches!(
+        row.elevation.state,
+        State::Ended {
+            how: End::Revoked,
+            ..
+        }
+    ));
+    assert!(matches!(
+        world.mint(&holder, "db.read").await,
+        Err(ServiceError::NoElevation)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,9 +99,14 @@ async fn what_waits_for_people_says_whom_it_waits_for() {
     let world = World::new().await;
     let holder = world.holder(WEB).await;
     let opened = world.elevate(&holder, "db.write").await.unwrap();
-    let State::Pending { waits_for, .. } = opened.elevation.state else { panic!("pending") };
+    let State::Pending { waits_for, .. } = opened.elevation.state else {
+        panic!("pending")
+    };
     assert_eq!(waits_for.first().unwrap().route, ["sre:1"]);
-    assert!(matches!(world.mint(&holder, "db.write").await, Err(ServiceError::Refused(_))));
+    assert!(matches!(
+        world.mint(&holder, "db.write").await,
+        Err(ServiceError::Refused(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,8 +114,14 @@ async fn a_denied_elevation_is_recorded_and_told() {
     let world = World::new().await;
     let holder = world.holder(DB).await;
     let refused = world.elevate(&holder, "payments.refund").await.unwrap_err();
-    let ServiceError::Refused(refusal) = refused else { panic!("{refused}") };
-    let row = world.service.elevation(&holder.call, refusal.elevation.unwrap()).await.unwrap();
+    let ServiceError::Refused(refusal) = refused else {
+        panic!("{refused}")
+    };
+    let row = world
+        .service
+        .elevation(&holder.call, refusal.elevation.unwrap())
+        .await
+        .unwrap();
     assert!(matches!(row.elevation.state, State::Denied { .. }));
 }
 
@@ -95,8 +134,20 @@ async fn an_elevated_svid_opens_nothing_at_the_authority() {
     let raised = crate::world::call_of(&issued.svid.certificate);
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     assert!(world.service.issue(&raised, base(&key)).await.is_err());
-    assert!(world.service.issue(&raised, elevated(&key, "db.read")).await.is_err());
-    assert!(world.service.elevate(&raised, asked("db.read")).await.is_err());
+    assert!(
+        world
+            .service
+            .issue(&raised, elevated(&key, "db.read"))
+            .await
+            .is_err()
+    );
+    assert!(
+        world
+            .service
+            .elevate(&raised, asked("db.read"))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,22 +182,58 @@ async fn stopping_everything_stops_minting_until_it_is_released() {
     let holder = world.holder(WEB).await;
     world.elevate(&holder, "db.read").await.unwrap();
     let target = protem::service::revoke::Target::Everything;
-    let revoked = world.service.revoke_many(&world.operator, target, "incident").await.unwrap();
+    let revoked = world
+        .service
+        .revoke_many(&world.operator, target, "incident")
+        .await
+        .unwrap();
     assert_eq!((revoked.elevations, revoked.minting_stopped), (1, true));
-    assert!(world.service.issue(&holder.call, base(&holder.key)).await.is_err());
-    world.service.release_minting(&world.operator, "over").await.unwrap();
-    assert!(world.service.issue(&holder.call, base(&holder.key)).await.is_ok());
+    assert!(
+        world
+            .service
+            .issue(&holder.call, base(&holder.key))
+            .await
+            .is_err()
+    );
+    world
+        .service
+        .release_minting(&world.operator, "over")
+        .await
+        .unwrap();
+    assert!(
+        world
+            .service
+            .issue(&holder.call, base(&holder.key))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_minted_while_the_clock_is_in_doubt() {
     let world = World::new().await;
     let holder = world.holder(WEB).await;
-    world.clock.set_wall(world.service.now().minus(Seconds::new(3_600)));
-    let refused = world.service.issue(&holder.call, base(&holder.key)).await.unwrap_err();
+    world
+        .clock
+        .set_wall(world.service.now().minus(Seconds::new(3_600)));
+    let refused = world
+        .service
+        .issue(&holder.call, base(&holder.key))
+        .await
+        .unwrap_err();
     assert!(matches!(refused, ServiceError::ClockInDoubt(_)));
-    world.service.accept_clock(&world.operator, "it was an hour fast").await.unwrap();
-    assert!(world.service.issue(&holder.call, base(&holder.key)).await.is_ok());
+    world
+        .service
+        .accept_clock(&world.operator, "it was an hour fast")
+        .await
+        .unwrap();
+    assert!(
+        world
+            .service
+            .issue(&holder.call, base(&holder.key))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

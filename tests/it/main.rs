@@ -24,6 +24,8 @@
 )]
 
 mod certificates;
+mod cli;
+mod client;
 mod der;
 mod doors;
 mod hostile_csr;
@@ -34,6 +36,7 @@ mod openssl_csr;
 mod rest;
 mod store_contract;
 mod store_sqlite;
+mod test_server;
 mod tidy;
 mod tools;
 mod world;

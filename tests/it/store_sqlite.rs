@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protem::audit::{EventKind, Key};
-use protem::store::sqlite::{Sqlite, restore};
+use protem::store::sqlite::{Sqlite, backup, restore};
 use protem::store::{EventFilter, Intent, Store, StoreError};
 
 use crate::store_contract::world::{event, gapless, intent, number, numbers, retry, together};
@@ -129,6 +129,13 @@ fn a_file_that_is_no_store_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_log_without_its_file_is_refused() {
+    let folder = Folder::new();
+    fs::write(folder.at("store.db-wal"), "old").unwrap();
+    assert!(matches!(folder.refusal(), StoreError::Place { .. }));
+}
+
+#[test]
 fn what_an_interrupted_start_left_is_no_obstacle() {
     let folder = Folder::new();
     for end in [".new", ".new-journal", ".lock"] {
@@ -203,9 +210,11 @@ async fn a_failed_commit_fails_its_group_and_no_other() {
          CREATE TRIGGER break_commit AFTER INSERT ON events WHEN new.scope = 'break'
          BEGIN INSERT INTO broken VALUES (1); END;
          CREATE TRIGGER break_all AFTER INSERT ON events WHEN new.scope = 'break.all'
-         BEGIN SELECT raise(ROLLBACK, 'gone'); END;",
+         BEGIN SELECT raise(ROLLBACK, 'gone'); END;
+         CREATE TRIGGER break_one AFTER INSERT ON events WHEN new.scope = 'break.one'
+         BEGIN SELECT raise(ABORT, 'only this one'); END;",
     );
-    for scope in ["break", "break.all"] {
+    for scope in ["break", "break.all", "break.one"] {
         let before = store.head().await.unwrap().unwrap().number.value();
         let answers = together(&store, 32, move |store, caller| async move {
             let event = event(EventKind::SvidDenied);
@@ -219,6 +228,7 @@ async fn a_failed_commit_fails_its_group_and_no_other() {
         let answers = answers.await;
         let (kept, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, it)| it.is_ok());
         assert!(lost.iter().any(|(caller, _)| *caller == 7), "{lost:?}");
+        assert!(scope != "break.one" || lost.len() == 1, "{lost:?}");
         for (_, lost) in &lost {
             assert!(
                 matches!(lost, Err(StoreError::Unavailable { .. })),
@@ -262,6 +272,34 @@ async fn a_backup_while_writing_is_a_prefix() {
     writer.await.unwrap();
     assert!(heads.is_sorted() && heads[0] <= 300, "{heads:?}");
     assert_eq!(numbers(&*store).await, gapless(300));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_needs_no_server_and_disturbs_none() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.append(event(EventKind::ServerStarted)).await.unwrap();
+    backup(&folder.at("store.db"), &folder.at("served.db")).unwrap();
+    store.append(event(EventKind::SvidDenied)).await.unwrap();
+    drop(store);
+    backup(&folder.at("store.db"), &folder.at("unserved.db")).unwrap();
+    for (name, count) in [("served.db", 1), ("unserved.db", 2)] {
+        let restored = folder.at(&format!("restored-{name}"));
+        restore(&folder.at(name), &restored).unwrap();
+        assert_eq!(
+            numbers(&Sqlite::open(&restored).unwrap()).await,
+            gapless(count)
+        );
+    }
+    fs::write(folder.at("words"), "words").unwrap();
+    for none in ["words", "nothing"] {
+        assert!(
+            backup(&folder.at(none), &folder.at("none.db")).is_err(),
+            "{none}"
+        );
+        assert!(!folder.at("none.db").exists());
+    }
+    assert!(!folder.at("nothing").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

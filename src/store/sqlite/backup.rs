@@ -14,10 +14,14 @@ use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::place::{self, Lock};
 use crate::store::sqlite::schema;
 
-/// See [`crate::store::Store::backup`].
+/// Writes a copy of a store to a new file, whether a server uses the store or none does.
+///
+/// # Errors
+/// When `to` exists, or `store` is no whole store that this program can read.
 pub fn backup(store: &Path, to: &Path) -> Result<(), StoreError> {
     place::is_free(to)?;
     let from = place::reading(store)?;
+    schema::check(&from, &store.display().to_string())?;
     place::appear(to, |draft| copy(&from, draft))
 }
 

@@ -169,6 +169,15 @@ impl Select {
         self
     }
 
+    /// Adds a condition without value, when it is wanted.
+    pub(super) fn only(mut self, condition: &str, wanted: bool) -> Self {
+        if wanted {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+        }
+        self
+    }
+
     /// Ends with the order and the bound.
     pub(super) fn ordered(mut self, order: &str, limit: u32) -> Self {
         self.sql.push_str(order);

@@ -7,7 +7,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::elevation::Elevation;
+use crate::elevation::{Elevation, StateName};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
 use crate::store::sqlite::cells::{Cells, Select, integer};
@@ -125,16 +125,18 @@ pub(super) fn list(
     after: Option<EventNumber>,
     limit: u32,
 ) -> Result<Vec<ElevationRow>, StoreError> {
+    // An open state is said twice, for the index that knows the open ones only.
+    let asks_open = matches!(
+        filter.state,
+        Some(StateName::Active | StateName::Approved | StateName::Pending)
+    );
     Select::new(LIST)
         .and("? < opened", after.map(|number| integer(number.value())))
         .and("subject = ?", filter.subject.map(|it| it.to_string()))
         .and("scope = ?", filter.scope.map(|it| it.to_string()))
         .and("state = ?", filter.state.map(|it| it.as_str().to_owned()))
         .and(HELD_BY, filter.instance.map(|it| it.bytes().to_vec()))
-        .and(
-            "? = (runs_out_at IS NOT NULL)",
-            filter.open_only.then_some(true),
-        )
+        .only(IS_OPEN, filter.open_only || asks_open)
         .ordered(" ORDER BY opened", limit)
         .all(connection, ELEVATIONS, |cells| row(connection, cells))
 }
@@ -185,6 +187,9 @@ const VERSION: &str = "SELECT id, version FROM elevations WHERE id = ?";
 const BY_ID: &str = "SELECT * FROM elevations WHERE id = ?";
 const BY_OPENING: &str = "SELECT * FROM elevations WHERE opened = ?";
 const LIST: &str = "SELECT * FROM elevations WHERE TRUE";
+/// Few are open of the many that ever were.
+const IS_OPEN: &str = "opened IN \
+    (SELECT opened FROM elevations INDEXED BY elevations_due WHERE runs_out_at IS NOT NULL)";
 const HELD_BY: &str = "opened IN (SELECT opened FROM holders WHERE instance = ?)";
 const COUNT_OPEN: &str = "SELECT count(*) FROM elevations WHERE subject = ? AND ? < runs_out_at";
 const DUE: &str =

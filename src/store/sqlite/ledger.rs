@@ -120,7 +120,14 @@ pub(super) fn events(
     limit: u32,
 ) -> Result<Vec<SealedEvent>, StoreError> {
     let number = |number: EventNumber| integer(number.value());
+    let between = match time_span(connection, &filter)? {
+        Span::Any => None,
+        Span::Between(first, last) => Some((first, last)),
+        Span::Nothing => return Ok(Vec::new()),
+    };
     Select::new(LIST)
+        .and("? <= number", between.map(|(first, _)| first))
+        .and("number <= ?", between.map(|(_, last)| last))
         .and("? < number", after.map(number))
         .and("number <= ?", until.map(number))
         .and("kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()))
@@ -132,10 +139,50 @@ pub(super) fn events(
         .and("elevation = ?", filter.elevation)
         .and("policy = ?", filter.policy)
         .and("outcome = ?", filter.outcome)
-        .and("? <= at", filter.from.map(Timestamp::unix_ms))
-        .and("at < ?", filter.to.map(Timestamp::unix_ms))
+        .and("? <= +at", filter.from.map(Timestamp::unix_ms))
+        .and("+at < ?", filter.to.map(Timestamp::unix_ms))
         .ordered(" ORDER BY number", limit)
         .all(connection, EVENTS, sealed)
+}
+
+/// Where in the ledger the events of a span of time lie.
+enum Span {
+    /// Anywhere: no time is asked for, or a narrower filter finds them anyway.
+    Any,
+    /// From this number to that.
+    Between(i64, i64),
+    /// Nowhere.
+    Nothing,
+}
+
+/// Times do not rise strictly with numbers, so a span of time is looked up in the index of times:
+/// else a page would read the ledger from its beginning, or to its end.
+fn time_span(connection: &Connection, filter: &EventFilter) -> Result<Span, StoreError> {
+    let EventFilter {
+        kind: _,
+        caller,
+        subject,
+        scope,
+        serial,
+        fingerprint,
+        elevation,
+        policy: _,
+        outcome: _,
+        from,
+        to,
+    } = filter;
+    let narrow = [caller, subject, scope, serial, fingerprint, elevation];
+    if narrow.into_iter().any(Option::is_some) || (from.is_none() && to.is_none()) {
+        return Ok(Span::Any);
+    }
+    let from = from.map_or(0, Timestamp::unix_ms);
+    let to = to.map_or(i64::MAX, Timestamp::unix_ms);
+    let read = |cells: &Cells<'_>| Ok((cells.get("first")?, cells.get("last")?));
+    let ends = EVENTS.one(connection, SPAN, [from, to], read)?;
+    Ok(match ends {
+        Some((Some(first), Some(last))) => Span::Between(first, last),
+        Some(_) | None => Span::Nothing,
+    })
 }
 
 /// The event of a row whose columns are `number` and `bytes`.
@@ -160,4 +207,6 @@ const INSERT: &str = "INSERT INTO events \
 const HEAD: &str =
     "SELECT (SELECT max(number) FROM events) AS number, (SELECT max(at) FROM events) AS at";
 const BY_NUMBER: &str = "SELECT number, bytes FROM events WHERE number = ?";
+const SPAN: &str = "SELECT min(number) AS first, max(number) AS last FROM events \
+    WHERE ? <= at AND at < ?";
 const LIST: &str = "SELECT number, bytes FROM events WHERE TRUE";

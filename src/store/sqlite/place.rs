@@ -57,6 +57,13 @@ impl Lock {
 
 /// Makes a new store; the caller holds the lock.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
+    // An old log would be played back into the new file.
+    if beside(path, "-wal").exists() || beside(path, "-journal").exists() {
+        return Err(wrong(
+            path,
+            "it is gone, but its log lies there; bring it back or restore a backup elsewhere",
+        ));
+    }
     appear(path, |draft| {
         let mut connection = Connection::open_with_flags(draft, WRITE)?;
         schema::found(&mut connection)
@@ -128,8 +135,8 @@ pub(super) fn reading(path: &Path) -> Result<Connection, StoreError> {
 
 /// Looks for damage, as far as a bounded number of steps reaches: small stores are read whole,
 /// large ones must not wait for it.
-pub(super) fn look_over(connection: &mut Connection) -> Result<(), StoreError> {
-    connection.progress_handler(LOOK_OVER_STEPS_MAX, Some(|| true))?;
+pub(super) fn look_over(connection: &mut Connection, steps: i32) -> Result<(), StoreError> {
+    connection.progress_handler(steps, Some(|| true))?;
     let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match found {
@@ -235,4 +242,32 @@ const CHECKPOINT_PAGES: i64 = 4_000;
 /// What the write-ahead log is cut back to, in bytes.
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 /// How far the look for damage at a start reaches, in steps of the database's machine.
-const LOOK_OVER_STEPS_MAX: i32 = 20_000_000;
+pub(super) const LOOK_OVER_STEPS_MAX: i32 = 20_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_writing_connection_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        create(&path).unwrap();
+        let connection = writing(&path).unwrap();
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(number("synchronous"), Ok(SYNCHRONOUS_FULL));
+        assert_eq!(number("foreign_keys"), Ok(1));
+        assert_eq!(number("trusted_schema"), Ok(0));
+    }
+
+    #[test]
+    fn a_start_does_not_wait_for_the_whole_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        create(&path).unwrap();
+        let mut connection = writing(&path).unwrap();
+        assert!(look_over(&mut connection, 1).is_ok());
+        assert!(look_over(&mut connection, LOOK_OVER_STEPS_MAX).is_ok());
+        assert!(read_whole(&connection).is_ok());
+    }
+}

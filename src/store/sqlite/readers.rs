@@ -98,3 +98,25 @@ const READ: &str = "read";
 const STRIDE_STEPS: i32 = 10_000;
 /// The most strides of one question: seconds, on the machines of today.
 const QUESTION_STRIDES_MAX: u32 = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_without_end_is_refused_and_the_next_one_answered() {
+        const ENDLESS: &str = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) \
+            SELECT count(*) FROM n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        place::create(&path).unwrap();
+        let readers = Readers::new(&path, 1);
+        let ask = |sql| readers.answer(|on| Ok(on.query_row(sql, [], |row| row.get::<_, i64>(0))?));
+        let refused = ask(ENDLESS);
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(ask("SELECT 1").unwrap(), 1);
+    }
+}

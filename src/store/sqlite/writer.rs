@@ -222,3 +222,34 @@ const THREAD: &str = "protem-store";
 const WAITING_MAX: usize = 1_024;
 /// The most acts of one commit: enough to share a disk's flush, few enough to answer soon.
 const GROUP_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Event, EventKind};
+    use crate::time::Timestamp;
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_and_is_forgotten_when_space_returns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        place::create(&path).unwrap();
+        let connection = place::writing(&path).unwrap();
+        // Not one page more than there are; the next connection knows nothing of it.
+        connection.pragma_update(None, "max_page_count", 1).unwrap();
+        let writer = Writer::start(&path, connection).unwrap();
+        let append = || {
+            let at = Timestamp::from_unix_s(1).unwrap();
+            let event = Event::new(EventKind::SvidDenied, at, "tester");
+            let event = event.and("long", "x".repeat(60_000));
+            writer.act(|turn| turn.record(event))
+        };
+        let refused = append().await;
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(append().await.unwrap().value(), 1);
+        assert_eq!(append().await.unwrap().value(), 2);
+    }
+}

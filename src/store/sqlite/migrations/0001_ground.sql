@@ -94,7 +94,6 @@ CREATE TABLE elevations (
 ) STRICT;
 CREATE INDEX elevations_subject ON elevations (subject);
 CREATE INDEX elevations_scope ON elevations (scope);
-CREATE INDEX elevations_state ON elevations (state);
 CREATE INDEX elevations_open ON elevations (subject, runs_out_at) WHERE runs_out_at IS NOT NULL;
 CREATE INDEX elevations_due ON elevations (runs_out_at) WHERE runs_out_at IS NOT NULL;
 
