@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
@@ -17,7 +18,7 @@ use http::header::CONTENT_TYPE;
 #[derive(Clone)]
 pub struct Probes {
     /// Why the server cannot do its work now, one line each; empty when it can.
-    pub unready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    pub unready: Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>,
     /// Every metric as text in the format of `OpenMetrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -26,7 +27,7 @@ impl Probes {
     /// `/livez` and `/readyz`, for the API door.
     pub fn health(&self) -> Router {
         let unready = Arc::clone(&self.unready);
-        let ready = async move || readiness(&unready());
+        let ready = async move || readiness(&unready().await);
         Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))

@@ -23,12 +23,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+use crate::api::health::Probes;
 pub use crate::api::http::openapi::document;
+use crate::api::request::Passage;
 use crate::service::Service;
 
-/// Every endpoint, for a door with its passage.
-pub fn routes(service: Arc<Service>) -> Router {
-    endpoints().with_state(service)
+/// The API door: every endpoint and health, behind the passage.
+pub fn router(service: Arc<Service>, probes: &Probes, passage: Passage) -> Router {
+    passage.before(endpoints().with_state(service).merge(probes.health()))
+}
+
+/// The door of health and metrics, for a listener of its own.
+pub fn health_router(probes: &Probes, passage: Passage) -> Router {
+    passage.before(probes.health_and_metrics())
 }
 
 fn endpoints() -> Router<Arc<Service>> {

@@ -7,7 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt as _;
-use protem::api::http::routes;
+use protem::api::health::Probes;
+use protem::api::http::router;
 use protem::api::listener::Peer;
 use protem::api::request::Passage;
 use protem::attestation::PeerNames;
@@ -52,7 +53,11 @@ impl Rest {
             entropy: Arc::new(Entropy::seeded(1)),
             tracker: TaskTracker::new(),
         };
-        let router = passage.before(routes(Arc::clone(&world.service)));
+        let probes = Probes {
+            unready: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
+            metrics: Arc::new(String::new),
+        };
+        let router = router(Arc::clone(&world.service), &probes, passage);
         let operator = world.service.create_operator().await.unwrap();
         let operator = operator.reveal().to_string();
         Self {
