@@ -18,7 +18,7 @@ fn the_committed_document_is_what_the_endpoints_say() {
         panic!(
             "the endpoints differ from line {} on: read the difference and commit it\n\
              diff {COMMITTED} {MADE}; cp {MADE} {COMMITTED}",
-            differs.map_or_else(|| committed.lines().count(), |line| line) + 1,
+            differs.unwrap_or_else(|| committed.lines().count()) + 1,
         );
     }
 }

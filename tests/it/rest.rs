@@ -160,6 +160,39 @@ async fn an_elevation_goes_from_asking_to_its_end() {
 }
 
 #[tokio::test]
+async fn an_elevated_caller_reads_its_own_and_does_nothing_else() {
+    let rest = Rest::new().await;
+    let web = rest.workload(WEB).await;
+    let ask = json!({ "scope": "db.read", "reason": "a customer waits" });
+    let opened = web.send("POST", "/v1/elevations", &ask).await;
+    let elevated = web.elevated("db.read").await;
+    let one = format!("/v1/elevations/{}", opened.json["id"].as_str().unwrap());
+    assert_eq!(elevated.get(&one).await.status, 200);
+    for (method, target, body) in [
+        ("POST", "/v1/elevations", ask),
+        ("POST", "/v1/tokens", json!({ "subject": WEB })),
+        ("GET", "/v1/policy", json!(null)),
+        ("GET", "/v1/events", json!(null)),
+        ("POST", &format!("{one}/cancel"), json!({})),
+    ] {
+        let answer = elevated.send(method, target, &body).await;
+        assert!(
+            (400..500).contains(&answer.status),
+            "{method} {target}: {}",
+            answer.text
+        );
+    }
+    for more in [json!({}), json!({ "scope": "db.read" })] {
+        let answer = elevated.mint(&more).await;
+        assert!(
+            matches!(answer.status, 403 | 404),
+            "{more}: {}",
+            answer.text
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_denial_names_the_elevation_that_records_it() {
     let rest = Rest::new().await;
     let web = rest.workload(WEB).await;

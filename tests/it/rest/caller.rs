@@ -13,7 +13,7 @@ use protem::api::listener::Peer;
 use protem::api::request::Passage;
 use protem::attestation::PeerNames;
 use protem::id::entropy::Entropy;
-use protem::x509::{Certificate, KeyKind, PrivateKey, write_request};
+use protem::x509::{Certificate, KeyKind, PrivateKey, read_chain, write_request};
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -151,6 +151,16 @@ impl Caller {
         let mut body = more.clone();
         body["csr"] = write_request(&self.key).unwrap().into();
         self.send("POST", "/v1/svids", &body).await
+    }
+
+    /// The same workload, connected with an elevated SVID that it minted.
+    pub(crate) async fn elevated(&self, scope: &str) -> Self {
+        let minted = self.mint(&json!({ "scope": scope })).await;
+        let chain = read_chain(minted.json["chain"].as_str().unwrap().as_bytes()).unwrap();
+        Self {
+            certificate: Some(Arc::new(names(&chain[0]))),
+            ..self.clone()
+        }
     }
 
     /// Asks for an SVID as curl and openssl do.
