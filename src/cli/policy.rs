@@ -15,6 +15,8 @@ use crate::cli::exit::{Exit, UsageError};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment};
 use crate::cli::serve;
+use crate::identity::Group;
+use crate::server::Supposed;
 use crate::time::{Seconds, Timestamp};
 use crate::wire::policy::{ExplainRequest, PolicyRequest, PolicyView};
 use crate::wire::verdict::OutlookAnswer;
@@ -40,9 +42,6 @@ pub(crate) enum Verb {
         /// The bundle, such as `policy`
         #[arg(value_name = "DIR")]
         folder: PathBuf,
-        /// Why this version, in words for people
-        #[arg(long)]
-        note: Option<String>,
     },
     /// Show the policy in force
     Show {
@@ -60,9 +59,9 @@ pub(crate) struct Explain {
     /// Who would ask
     #[arg(long, value_name = "SPIFFE_ID")]
     subject: String,
-    /// For which scope; a base SVID when absent
+    /// For which scope
     #[arg(long)]
-    scope: Option<String>,
+    scope: String,
     /// For how long; the scope's longest when absent
     #[arg(long, value_name = "SPAN")]
     duration: Option<Seconds>,
@@ -81,9 +80,12 @@ pub(crate) struct Explain {
     /// When; now when absent
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
-    /// Approvals to suppose, such as `sre:2`; may be repeated
-    #[arg(long = "approval", value_name = "GROUP:COUNT", value_parser = approval)]
-    approvals: Vec<(String, u32)>,
+    /// A group that the subject is supposed to be in; with DIR; may be repeated
+    #[arg(long = "group", value_name = "GROUP", requires = "folder")]
+    groups: Vec<Group>,
+    /// Approvals to suppose, such as `sre:2`; with DIR; may be repeated
+    #[arg(long = "approval", value_name = "GROUP:COUNT", value_parser = approval, requires = "folder")]
+    approvals: Vec<(Group, u32)>,
 }
 
 impl Verb {
@@ -92,9 +94,9 @@ impl Verb {
             Self::Check { folder } => serve::policy_check(&folder, screen),
             Self::Test { folder } => serve::policy_test(&folder, screen),
             Self::Explain(explain) => explain.run(reach, screen).await,
-            Self::Activate { folder, note } => {
+            Self::Activate { folder } => {
                 let files = read_bundle(&folder)?;
-                let request = PolicyRequest { files, note };
+                let request = PolicyRequest { files };
                 let done = reach.client()?.activate_policy(&request).await?;
                 if screen.is_json() {
                     screen.json(&done)?;
@@ -126,10 +128,15 @@ impl Explain {
             on_demand: self.on_demand,
             break_glass: self.break_glass,
             at: self.at.map(Timestamp::rfc3339),
-            approvals: self.approvals.into_iter().collect(),
         };
         let answer = match &self.folder {
-            Some(folder) => serve::policy_explain(folder, &request)?,
+            Some(folder) => {
+                let supposed = Supposed {
+                    groups: self.groups,
+                    approvals: self.approvals,
+                };
+                serve::policy_explain(folder, &request, supposed)?
+            }
             None => reach.client()?.explain(&request).await?,
         };
         show_outlook(&answer, screen)
@@ -252,9 +259,9 @@ fn read_folder(
     Ok(())
 }
 
-fn approval(text: &str) -> Result<(String, u32), String> {
+fn approval(text: &str) -> Result<(Group, u32), String> {
     text.split_once(':')
-        .and_then(|(group, count)| Some((group.to_owned(), count.parse().ok()?)))
+        .and_then(|(group, count)| Some((group.parse().ok()?, count.parse().ok()?)))
         .ok_or_else(|| "write it as GROUP:COUNT, such as `sre:2`".to_owned())
 }
 
@@ -291,7 +298,7 @@ mod tests {
 
     #[test]
     fn approvals_are_group_and_count() {
-        assert_eq!(approval("sre:2"), Ok(("sre".to_owned(), 2)));
+        assert_eq!(approval("sre:2"), Ok(("sre".parse().unwrap(), 2)));
         assert!(approval("sre").is_err());
         assert!(approval("sre:two").is_err());
     }

@@ -81,11 +81,11 @@ async fn list(paging: &Paging, reach: &Reach, screen: &mut Screen) -> anyhow::Re
             token.id.clone(),
             token.subject.clone(),
             expires,
-            token.created_by.clone(),
+            if token.spent { "spent" } else { "unspent" }.to_owned(),
         ]
     });
     let rows: Vec<_> = rows.collect();
-    screen.table(&["id", "subject", "usable until", "made by"], &rows)?;
+    screen.table(&["id", "subject", "usable until", "state"], &rows)?;
     tell_next(page.next.as_deref(), screen);
     Ok(())
 }
