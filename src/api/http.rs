@@ -25,6 +25,7 @@ use axum::routing::{delete, get, post};
 
 use crate::api::health::Probes;
 pub use crate::api::http::openapi::document;
+pub(crate) use crate::api::http::verdict::outlook;
 use crate::api::request::Passage;
 use crate::service::Service;
 

@@ -15,6 +15,8 @@ use crate::cli::exit::{Exit, UsageError};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment};
 use crate::cli::serve;
+use crate::identity::Group;
+use crate::server::Supposed;
 use crate::time::{Seconds, Timestamp};
 use crate::wire::policy::{ExplainRequest, PolicyRequest, PolicyView};
 use crate::wire::verdict::OutlookAnswer;
@@ -78,6 +80,12 @@ pub(crate) struct Explain {
     /// When; now when absent
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    /// A group that the subject is supposed to be in; with DIR; may be repeated
+    #[arg(long = "group", value_name = "GROUP", requires = "folder")]
+    groups: Vec<Group>,
+    /// Approvals to suppose, such as `sre:2`; with DIR; may be repeated
+    #[arg(long = "approval", value_name = "GROUP:COUNT", value_parser = approval, requires = "folder")]
+    approvals: Vec<(Group, u32)>,
 }
 
 impl Verb {
@@ -122,7 +130,13 @@ impl Explain {
             at: self.at.map(Timestamp::rfc3339),
         };
         let answer = match &self.folder {
-            Some(folder) => serve::policy_explain(folder, &request)?,
+            Some(folder) => {
+                let supposed = Supposed {
+                    groups: self.groups,
+                    approvals: self.approvals,
+                };
+                serve::policy_explain(folder, &request, supposed)?
+            }
             None => reach.client()?.explain(&request).await?,
         };
         show_outlook(&answer, screen)
@@ -245,6 +259,12 @@ fn read_folder(
     Ok(())
 }
 
+fn approval(text: &str) -> Result<(Group, u32), String> {
+    text.split_once(':')
+        .and_then(|(group, count)| Some((group.parse().ok()?, count.parse().ok()?)))
+        .ok_or_else(|| "write it as GROUP:COUNT, such as `sre:2`".to_owned())
+}
+
 const TESTS: &str = "tests";
 /// As the server bounds it.
 const BUNDLE_BYTES_MAX: usize = 1024 * 1024;
@@ -274,5 +294,12 @@ mod tests {
         let files = read_bundle(folder.path()).unwrap();
         let names: Vec<_> = files.keys().map(String::as_str).collect();
         assert_eq!(names, ["elevate.cedar", "scopes.toml", "tests/a.toml"]);
+    }
+
+    #[test]
+    fn approvals_are_group_and_count() {
+        assert_eq!(approval("sre:2"), Ok(("sre".parse().unwrap(), 2)));
+        assert!(approval("sre").is_err());
+        assert!(approval("sre:two").is_err());
     }
 }
