@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::paging::{Paging, tell_next};
 use crate::cli::reach::Reach;
-use crate::cli::screen::{Screen, moment};
+use crate::cli::screen::Screen;
 use crate::client::Client;
 use crate::time::Seconds;
 use crate::wire::entry::{EntryRequest, EntryView};
@@ -190,7 +190,6 @@ fn show_one(entry: &EntryView, screen: &mut Screen) -> anyhow::Result<()> {
         ("obtained by", entry.obtained_by.join(", ")),
         ("life", entry.life.clone()),
         ("hint", entry.hint.clone().unwrap_or_default()),
-        ("changed", moment(&entry.updated_at, Reach::now())),
     ])
 }
 

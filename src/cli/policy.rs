@@ -40,9 +40,6 @@ pub(crate) enum Verb {
         /// The bundle, such as `policy`
         #[arg(value_name = "DIR")]
         folder: PathBuf,
-        /// Why this version, in words for people
-        #[arg(long)]
-        note: Option<String>,
     },
     /// Show the policy in force
     Show {
@@ -60,9 +57,9 @@ pub(crate) struct Explain {
     /// Who would ask
     #[arg(long, value_name = "SPIFFE_ID")]
     subject: String,
-    /// For which scope; a base SVID when absent
+    /// For which scope
     #[arg(long)]
-    scope: Option<String>,
+    scope: String,
     /// For how long; the scope's longest when absent
     #[arg(long, value_name = "SPAN")]
     duration: Option<Seconds>,
@@ -81,9 +78,22 @@ pub(crate) struct Explain {
     /// When; now when absent
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
-    /// Approvals to suppose, such as `sre:2`; may be repeated
-    #[arg(long = "approval", value_name = "GROUP:COUNT", value_parser = approval)]
-    approvals: Vec<(String, u32)>,
+    #[command(flatten)]
+    supposed: Supposed,
+}
+
+/// What a bundle that no server has cannot know of the one who asks.
+#[derive(Args)]
+pub(crate) struct Supposed {
+    /// A group that he is supposed to be in; may be repeated; only with DIR
+    #[arg(long = "group", value_name = "GROUP", requires = "folder")]
+    pub(crate) groups: Vec<String>,
+    /// The group that is supposed to answer for him; only with DIR
+    #[arg(long, value_name = "GROUP", requires = "folder")]
+    pub(crate) owner: Option<String>,
+    /// A selector that he is supposed to have; may be repeated; only with DIR
+    #[arg(long = "selector", value_name = "SELECTOR", requires = "folder")]
+    pub(crate) selectors: Vec<String>,
 }
 
 impl Verb {
@@ -92,9 +102,12 @@ impl Verb {
             Self::Check { folder } => serve::policy_check(&folder, screen),
             Self::Test { folder } => serve::policy_test(&folder, screen),
             Self::Explain(explain) => explain.run(reach, screen).await,
-            Self::Activate { folder, note } => {
+            Self::Activate { folder } => {
                 let files = read_bundle(&folder)?;
-                let request = PolicyRequest { files, note };
+                let request = PolicyRequest {
+                    files,
+                    ..PolicyRequest::default()
+                };
                 let done = reach.client()?.activate_policy(&request).await?;
                 if screen.is_json() {
                     screen.json(&done)?;
@@ -119,17 +132,17 @@ impl Explain {
     async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         let request = ExplainRequest {
             subject: self.subject,
-            scope: self.scope,
+            scope: self.scope.into(),
             duration: self.duration.map(|duration| duration.to_string()),
             reason: self.reason,
             ticket: self.ticket,
             on_demand: self.on_demand,
             break_glass: self.break_glass,
             at: self.at.map(Timestamp::rfc3339),
-            approvals: self.approvals.into_iter().collect(),
+            ..ExplainRequest::default()
         };
         let answer = match &self.folder {
-            Some(folder) => serve::policy_explain(folder, &request)?,
+            Some(folder) => serve::policy_explain(folder, &request, &self.supposed)?,
             None => reach.client()?.explain(&request).await?,
         };
         show_outlook(&answer, screen)
@@ -252,12 +265,6 @@ fn read_folder(
     Ok(())
 }
 
-fn approval(text: &str) -> Result<(String, u32), String> {
-    text.split_once(':')
-        .and_then(|(group, count)| Some((group.to_owned(), count.parse().ok()?)))
-        .ok_or_else(|| "write it as GROUP:COUNT, such as `sre:2`".to_owned())
-}
-
 const TESTS: &str = "tests";
 /// As the server bounds it.
 const BUNDLE_BYTES_MAX: usize = 1024 * 1024;
@@ -287,12 +294,5 @@ mod tests {
         let files = read_bundle(folder.path()).unwrap();
         let names: Vec<_> = files.keys().map(String::as_str).collect();
         assert_eq!(names, ["elevate.cedar", "scopes.toml", "tests/a.toml"]);
-    }
-
-    #[test]
-    fn approvals_are_group_and_count() {
-        assert_eq!(approval("sre:2"), Ok(("sre".to_owned(), 2)));
-        assert!(approval("sre").is_err());
-        assert!(approval("sre:two").is_err());
     }
 }

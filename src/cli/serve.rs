@@ -1,4 +1,4 @@
-//! What runs inside this process instead of asking a server: `serve`, `dev`, `backup`, `restore`
+//! What runs inside this process instead of asking a server: `serve`, `backup`, `restore`
 //! and the offline half of `policy`.
 //!
 //! Promises: everything here goes through the room `server`; this file only has the options.
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::exit::Exit;
+use crate::cli::policy::Supposed;
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
 use crate::wire::policy::ExplainRequest;
@@ -20,10 +21,6 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
-
-/// Uses the data directory of `--dir`.
-#[derive(Args)]
-pub(crate) struct Dev {}
 
 #[derive(Args)]
 pub(crate) struct Backup {
@@ -51,12 +48,6 @@ pub(crate) struct Restore {
 impl Serve {
     pub(crate) async fn run(self, _screen: &mut Screen) -> anyhow::Result<Exit> {
         gap("serve", &[&self.config])
-    }
-}
-
-impl Dev {
-    pub(crate) async fn run(self, reach: &Reach, _screen: &mut Screen) -> anyhow::Result<Exit> {
-        gap("dev", &[&reach.dir])
     }
 }
 
@@ -92,11 +83,12 @@ pub(crate) fn policy_test(folder: &Path, _screen: &mut Screen) -> anyhow::Result
 pub(crate) fn policy_explain(
     folder: &Path,
     _request: &ExplainRequest,
+    _supposed: &Supposed,
 ) -> anyhow::Result<OutlookAnswer> {
     gap("policy explain", &[folder])
 }
 
-fn gap<T>(command: &str, paths: &[&Path]) -> anyhow::Result<T> {
+pub(crate) fn gap<T>(command: &str, paths: &[&Path]) -> anyhow::Result<T> {
     let paths: Vec<_> = paths
         .iter()
         .map(|path| path.display().to_string())

@@ -77,15 +77,10 @@ async fn list(paging: &Paging, reach: &Reach, screen: &mut Screen) -> anyhow::Re
     let now = Reach::now();
     let rows = page.items.iter().map(|token| {
         let expires = moment(&token.expires_at, now);
-        vec![
-            token.id.clone(),
-            token.subject.clone(),
-            expires,
-            token.created_by.clone(),
-        ]
+        vec![token.id.clone(), token.subject.clone(), expires]
     });
     let rows: Vec<_> = rows.collect();
-    screen.table(&["id", "subject", "usable until", "made by"], &rows)?;
+    screen.table(&["id", "subject", "usable until"], &rows)?;
     tell_next(page.next.as_deref(), screen);
     Ok(())
 }

@@ -79,8 +79,8 @@ async fn keep_on(
             Came::Over(view) => return Ok(tell_over(&view, &kept, screen)),
             Came::Stopped => {
                 screen.say(&format!(
-                    "stopped; the elevation itself goes on: `protem elevation cancel {}` gives it \
-                     back",
+                    "stopped; the elevation itself goes on: `protem elevation revoke {} --reason \
+                     done --svid DIR` gives it back",
                     view.id
                 ));
                 return Ok(Exit::Done);
