@@ -9,7 +9,7 @@ mod bearer;
 mod caller;
 mod entry;
 
-pub use crate::attestation::bearer::{Bearer, BearerError, SecretDigest};
+pub use crate::attestation::bearer::{Bearer, BearerError, Secret, SecretDigest};
 pub use crate::attestation::caller::{AttestationError, Caller, PeerNames, Workload};
 pub use crate::attestation::entry::{
     ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_MAX, ENTRY_SELECTORS_MAX, Entry, EntryTerms, EntryTermsError,

@@ -112,6 +112,9 @@ impl EventNumber {
 }
 
 impl PolicyVersion {
+    /// The version of the first policy that is put into force.
+    pub const FIRST: Self = Self(1);
+
     /// The policy activated as `number`; none for zero.
     #[must_use]
     pub const fn new(number: u64) -> Option<Self> {

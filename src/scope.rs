@@ -8,5 +8,5 @@
 mod encoding;
 mod name;
 
-pub use crate::scope::encoding::{Encoding, Sans, SvidName, SvidNameError};
+pub use crate::scope::encoding::{Encoding, Sans, SvidName, SvidNameError, UnknownEncoding};
 pub use crate::scope::name::{SCOPE_BYTES_MAX, Scope, ScopeError};

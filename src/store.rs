@@ -42,13 +42,15 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 /// The memory of one authority. Implementations live in this room only.
 pub trait Store: sealed::Sealed + Send + Sync {
     /// All that a decision about a subject, an elevation or both rests on, read at one moment.
+    /// Without a subject, the entry is that of the elevation's subject.
+    /// [`StoreError::NotFound`] while no policy is active.
     fn standing(
         &self,
         subject: Option<Subject>,
         elevation: Option<ElevationId>,
     ) -> Answer<'_, Standing>;
 
-    /// Makes a planned certificate durable before it is signed; see [`record`].
+    /// Makes a planned certificate durable before it is signed; see [`record()`].
     ///
     /// In one transaction: every guard still holds, the serial is new, the token is unspent and
     /// now spent, the elevation is activated or its instance bound, the log index is written
@@ -85,7 +87,8 @@ pub trait Store: sealed::Sealed + Send + Sync {
     /// Elevations whose running clock ran out at or before `now`; at most `limit`.
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>>;
 
-    /// Writes a registration entry: version 1 of a new subject, or the next version.
+    /// Writes a registration entry: version 1 of a new subject, or the next version under the id
+    /// that the subject has. Adds `entry` and `version` to the event.
     fn put_entry(&self, entry: Entry, event: Event) -> Answer<'_, Entry>;
 
     /// Removes a registration entry.
@@ -152,11 +155,15 @@ pub trait Store: sealed::Sealed + Send + Sync {
     /// Writes a copy of the whole store to a new file while serving goes on.
     fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()>;
 
-    /// Whether the store can record right now: an empty transaction goes through.
+    /// Whether the store can record right now: a write without meaning goes through.
     fn probe(&self) -> Answer<'_, ()>;
 }
 
 mod sealed {
     /// Keeps implementations of `Store` in this room.
+    #[expect(
+        unnameable_types,
+        reason = "that nobody else can name it is its purpose"
+    )]
     pub trait Sealed {}
 }

@@ -68,6 +68,9 @@ pub enum TimeError {
 }
 
 impl Timestamp {
+    /// The beginning of 1970.
+    pub const EPOCH: Self = Self { unix_ms: 0 };
+
     /// The moment `unix_ms` milliseconds after 1970.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod evidence;
 mod fingerprint;
 mod keys;
 mod lint;
+mod name;
 mod pem;
 mod private_key;
 mod request;
@@ -35,6 +36,7 @@ pub use crate::x509::evidence::{
 pub use crate::x509::fingerprint::{Fingerprint, FingerprintError};
 pub use crate::x509::keys::{KEY_ID_BYTES, KeyError, KeyKind, KeyKindError, PublicKey};
 pub use crate::x509::lint::{Expected, FRAME_BYTES_MAX, Finding, Role, lint};
+pub use crate::x509::name::common_name_der;
 pub use crate::x509::pem::PemError;
 pub use crate::x509::private_key::{PrivateKey, PrivateKeyError};
 pub use crate::x509::request::write_request;

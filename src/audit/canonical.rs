@@ -81,6 +81,29 @@ impl Value {
         }
     }
 
+    /// A flat record of another room, as its serialised form states it. What canonical JSON
+    /// cannot hold (null, numbers that are not whole) is kept as its text, so nothing is lost.
+    #[must_use]
+    pub fn from_json(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Array(values) => {
+                Self::List(values.iter().map(Self::from_json).collect())
+            }
+            serde_json::Value::Bool(truth) => Self::Bool(*truth),
+            serde_json::Value::Number(number) => number
+                .as_i64()
+                .map_or_else(|| Self::Text(number.to_string()), Self::Integer),
+            serde_json::Value::Null => Self::Text("null".to_owned()),
+            serde_json::Value::Object(values) => Self::Map(
+                values
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Self::from_json(value)))
+                    .collect(),
+            ),
+            serde_json::Value::String(text) => Self::Text(text.clone()),
+        }
+    }
+
     /// The text, when it is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {

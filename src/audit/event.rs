@@ -6,12 +6,13 @@
 //! Refuses: events above 64 KiB, the bound of a tile's entry (C2SP tlog-tiles).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aws_lc_rs::digest;
 
 use crate::audit::canonical::{CanonicalError, Value};
 use crate::audit::kind::EventKind;
-use crate::id::EventNumber;
+use crate::id::{EventNumber, hex};
 use crate::time::Timestamp;
 
 /// What happened, not yet numbered.
@@ -198,6 +199,12 @@ impl SealedEvent {
     #[must_use]
     pub fn bytes(&self) -> &str {
         &self.bytes
+    }
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex::write(&self.0, f)
     }
 }
 

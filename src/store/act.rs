@@ -188,3 +188,14 @@ pub struct EventFilter {
     /// Before this moment.
     pub to: Option<Timestamp>,
 }
+
+impl Reason {
+    /// The same text again, for an act that may have to be decided anew.
+    pub(crate) fn copied(&self) -> Self {
+        Self {
+            commitment: self.commitment,
+            salt: self.salt,
+            text: self.text.clone(),
+        }
+    }
+}

@@ -31,9 +31,20 @@ pub enum StoreError {
     /// The retry key was used with another request.
     #[error("the idempotency key was used for another request")]
     RetryMismatch,
+    /// The bytes to sign have no eight bytes at the place of the log index.
+    #[error("the log index has no place at byte {0} of the bytes to sign")]
+    IndexPlace(usize),
     /// There is no such thing.
     #[error("no such {0}")]
     NotFound(&'static str),
+    /// The file or its folder cannot hold a store.
+    #[error("`{path}` cannot hold the store: {wrong}")]
+    Place {
+        /// Which file or folder.
+        path: String,
+        /// What is wrong with it, and what to do.
+        wrong: &'static str,
+    },
     /// The store was written by another version.
     #[error("the store has schema {found}, this protem reads {known}: {next}")]
     Schema {

@@ -10,27 +10,30 @@ use crate::store::{Intended, Intent, Store, StoreError};
 
 /// A plan that can say what is to be recorded of it.
 pub trait Recordable {
-    /// The exact bytes and the event.
-    fn intent(&mut self) -> Intent;
+    /// What of the plan is still needed once it is recorded.
+    type Kept;
+
+    /// The exact bytes with their event, and the rest.
+    fn into_parts(self) -> (Intent, Self::Kept);
 }
 
 /// A plan whose exact bytes are durable and may now be signed, once.
 #[derive(Debug)]
-pub struct Recorded<P> {
-    plan: P,
+pub struct Recorded<K> {
+    kept: K,
     event: SealedEvent,
     tbs: Vec<u8>,
 }
 
 /// An intent that a crash left without outcome.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Leftover;
 
 /// What came of recording a plan.
 #[derive(Debug)]
-pub enum Record<P> {
+pub enum Record<K> {
     /// It is durable and may be signed.
-    New(Recorded<P>),
+    New(Recorded<K>),
     /// The same request was recorded before, as this event.
     Repeated(SealedEvent),
 }
@@ -39,19 +42,20 @@ pub enum Record<P> {
 ///
 /// # Errors
 /// Why the store refused or could not record; nothing was recorded then.
-pub async fn record<P: Recordable + Send>(
+pub async fn record<P: Recordable>(
     store: &dyn Store,
-    mut plan: P,
-) -> Result<Record<P>, StoreError> {
+    plan: P,
+) -> Result<Record<P::Kept>, StoreError> {
+    let (intent, kept) = plan.into_parts();
     let Intended {
         event,
         tbs,
         repeated,
-    } = store.intend(plan.intent()).await?;
+    } = store.intend(intent).await?;
     if repeated {
         return Ok(Record::Repeated(event));
     }
-    Ok(Record::New(Recorded { plan, event, tbs }))
+    Ok(Record::New(Recorded { kept, event, tbs }))
 }
 
 /// The intents that a crash left without outcome, oldest first; at most `limit`. Ask only before
@@ -65,17 +69,17 @@ pub async fn leftovers(
 ) -> Result<Vec<Recorded<Leftover>>, StoreError> {
     let found = store.unfinished(limit).await?;
     let recorded = |Intended { event, tbs, .. }| Recorded {
-        plan: Leftover,
+        kept: Leftover,
         event,
         tbs,
     };
     Ok(found.into_iter().map(recorded).collect())
 }
 
-impl<P> Recorded<P> {
-    /// The plan.
-    pub const fn plan(&self) -> &P {
-        &self.plan
+impl<K> Recorded<K> {
+    /// What was kept of the plan.
+    pub const fn kept(&self) -> &K {
+        &self.kept
     }
 
     /// The intent's event.

@@ -1,1 +1,277 @@
-//! The embedded store.
+//! The embedded store: one SQLite file, one thread that writes, a few connections that read.
+//!
+//! Promises: what [`Store`] promises, durable against a power cut (write-ahead log,
+//! `synchronous=FULL`); one server for each file, as long as the [`Sqlite`] lives.
+//! Refuses: foreign, newer, damaged and non-durable files, each with its own words.
+
+mod backup;
+mod cells;
+mod elevation_row;
+mod elevations;
+mod entries;
+mod fault;
+mod guards;
+mod intents;
+mod ledger;
+mod minting;
+mod operators;
+mod place;
+mod policies;
+mod readers;
+mod reasons;
+mod retries;
+mod schema;
+mod standing;
+mod tokens;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::attestation::Entry;
+use crate::audit::{Event, SealedEvent};
+use crate::elevation::Elevation;
+use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
+use crate::identity::Subject;
+use crate::store::sealed::Sealed;
+use crate::store::sqlite::fault::cannot;
+use crate::store::sqlite::ledger::Turn;
+use crate::store::sqlite::place::{LOOK_OVER_STEPS_MAX, Lock};
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::writer::Writer;
+use crate::store::{
+    ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
+    ElevationRow, EventFilter, Intended, Intent, LedgerHead, Minting, NewElevation, NewOperator,
+    NewToken, Opened, OperatorRow, Outcome, Standing, Store, StoreError, TokenRow,
+};
+use crate::time::Timestamp;
+
+pub use crate::store::sqlite::backup::{backup, restore};
+
+/// A store in one file.
+pub struct Sqlite {
+    // Fields are dropped in this order: the writer is the last connection, so that it leaves one
+    // whole file, and the lock goes when nothing writes any more.
+    /// For what an issuance waits for.
+    readers: Arc<Readers>,
+    /// For pages of the ledger and of lists, so that an export never holds up an issuance.
+    searchers: Arc<Readers>,
+    writer: Writer,
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`, and makes it where there is none. Blocks: call it at a start.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::Place`], [`StoreError::Schema`],
+    /// [`StoreError::Damaged`], or [`StoreError::Unavailable`] with the fault.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = Lock::take(path)?;
+        if !path.try_exists().map_err(cannot("read its folder"))? {
+            place::create(path)?;
+        }
+        let mut connection = place::writing(path)?;
+        place::close_to_others(path)?;
+        schema::migrate(&mut connection)?;
+        place::look_over(&mut connection, LOOK_OVER_STEPS_MAX)?;
+        Ok(Self {
+            readers: Readers::new(path, READERS),
+            searchers: Readers::new(path, SEARCHERS),
+            writer: Writer::start(path, connection)?,
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    fn act<T, F>(&self, verb: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        Box::pin(self.writer.act(verb))
+    }
+
+    fn ask<T, F>(&self, question: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        Box::pin(self.readers.ask(question))
+    }
+
+    fn search<T, F>(&self, question: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        Box::pin(self.searchers.ask(question))
+    }
+}
+
+impl Sealed for Sqlite {}
+
+impl Store for Sqlite {
+    fn standing(
+        &self,
+        subject: Option<Subject>,
+        elevation: Option<ElevationId>,
+    ) -> Answer<'_, Standing> {
+        self.ask(move |on| standing::standing(on, subject.as_ref(), elevation))
+    }
+
+    fn intend(&self, intent: Intent) -> Answer<'_, Intended> {
+        self.act(|turn| intents::intend(turn, intent))
+    }
+
+    fn conclude(&self, outcome: Outcome) -> Answer<'_, EventNumber> {
+        self.act(|turn| intents::conclude(turn, outcome))
+    }
+
+    fn unfinished(&self, limit: u32) -> Answer<'_, Vec<Intended>> {
+        self.ask(move |on| intents::unfinished(on, limit))
+    }
+
+    fn certificate(&self, intent: EventNumber) -> Answer<'_, Option<CertificateRow>> {
+        self.ask(move |on| intents::certificate(on, intent))
+    }
+
+    fn open_elevation(&self, new: NewElevation) -> Answer<'_, Opened> {
+        self.act(|turn| elevations::open(turn, new))
+    }
+
+    fn change_elevation(&self, change: ElevationChange) -> Answer<'_, EventNumber> {
+        self.act(|turn| elevations::change(turn, change))
+    }
+
+    fn elevation(&self, id: ElevationId) -> Answer<'_, Option<ElevationRow>> {
+        self.ask(move |on| elevations::elevation(on, id))
+    }
+
+    fn elevations(
+        &self,
+        filter: ElevationFilter,
+        after: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<ElevationRow>> {
+        self.search(move |on| elevations::list(on, filter, after, limit))
+    }
+
+    fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>> {
+        self.search(move |on| elevations::due(on, now, limit))
+    }
+
+    fn put_entry(&self, entry: Entry, event: Event) -> Answer<'_, Entry> {
+        self.act(|turn| entries::put(turn, entry, event))
+    }
+
+    fn remove_entry(&self, id: EntryId, event: Event) -> Answer<'_, EventNumber> {
+        self.act(move |turn| entries::remove(turn, id, event))
+    }
+
+    fn entry(&self, id: EntryId) -> Answer<'_, Option<Entry>> {
+        self.ask(move |on| entries::entry(on, id))
+    }
+
+    fn entries(&self, after: Option<Subject>, limit: u32) -> Answer<'_, Vec<Entry>> {
+        self.search(move |on| entries::list(on, after.as_ref(), limit))
+    }
+
+    fn create_token(&self, token: NewToken) -> Answer<'_, EventNumber> {
+        self.act(|turn| tokens::create(turn, token))
+    }
+
+    fn token(&self, id: TokenId) -> Answer<'_, Option<TokenRow>> {
+        self.ask(move |on| tokens::token(on, id))
+    }
+
+    fn tokens(&self, after: Option<EventNumber>, limit: u32) -> Answer<'_, Vec<TokenRow>> {
+        self.search(move |on| tokens::list(on, after, limit))
+    }
+
+    fn remove_token(&self, id: TokenId, event: Event) -> Answer<'_, EventNumber> {
+        self.act(move |turn| tokens::remove(turn, id, event))
+    }
+
+    fn create_operator(&self, operator: NewOperator) -> Answer<'_, EventNumber> {
+        self.act(|turn| operators::create(turn, operator))
+    }
+
+    fn operator(&self, id: OperatorId) -> Answer<'_, Option<OperatorRow>> {
+        self.ask(move |on| operators::operator(on, id))
+    }
+
+    fn has_operator(&self) -> Answer<'_, bool> {
+        self.ask(operators::exist)
+    }
+
+    fn activate_policy(&self, policy: ActivatePolicy) -> Answer<'_, PolicyVersion> {
+        self.act(|turn| policies::activate(turn, policy))
+    }
+
+    fn active_policy(&self) -> Answer<'_, Option<ActivePolicy>> {
+        self.ask(policies::active)
+    }
+
+    fn set_minting(&self, stopped: bool, event: Event) -> Answer<'_, Minting> {
+        self.act(move |turn| minting::set(turn, stopped, event))
+    }
+
+    fn minting(&self) -> Answer<'_, Minting> {
+        self.ask(minting::minting)
+    }
+
+    fn append(&self, event: Event) -> Answer<'_, EventNumber> {
+        self.act(|turn| turn.record(event))
+    }
+
+    fn events(
+        &self,
+        filter: EventFilter,
+        after: Option<EventNumber>,
+        until: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<SealedEvent>> {
+        self.search(move |on| ledger::events(on, filter, after, until, limit))
+    }
+
+    fn event(&self, number: EventNumber) -> Answer<'_, Option<SealedEvent>> {
+        self.ask(move |on| ledger::event(on, number))
+    }
+
+    fn head(&self) -> Answer<'_, Option<LedgerHead>> {
+        self.ask(ledger::head)
+    }
+
+    fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()> {
+        let (store, to) = (self.path.clone(), to.to_owned());
+        Box::pin(async move {
+            let copied = tokio::task::spawn_blocking(move || backup(&store, &to));
+            copied.await.map_err(cannot("make a backup"))?
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        self.act(|turn| {
+            turn.connection().prepare_cached(PROBE)?.execute([])?;
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sqlite").field(&self.path).finish()
+    }
+}
+
+/// A write that means nothing: an empty transaction would not notice a full disk.
+const PROBE: &str = "UPDATE probes SET count = count + 1";
+/// Connections for questions of one walk; more would only wait for the processors.
+const READERS: usize = 4;
+/// Connections for pages and lists.
+const SEARCHERS: usize = 2;

@@ -55,6 +55,6 @@ pub struct EntryView {
     /// A word for the workload that tells this SVID from its others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// When it was last put.
-    pub updated_at: String,
+    /// How often it was put; 1 is the first time.
+    pub version: u64,
 }

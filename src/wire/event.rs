@@ -1,8 +1,8 @@
 //! Events of the ledger, as an auditor asks for them.
 //!
 //! Promises: every filter narrows; `bytes` is the exact canonical text that the ledger holds.
-//! Refuses: to hide an end: an NDJSON stream closes with a [`Trailer`], and a stream without one was
-//! cut.
+//! Refuses: to hide an end: an NDJSON stream closes with a [`Trailer`], and a stream without one
+//! was cut.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

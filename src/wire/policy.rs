@@ -17,9 +17,6 @@ pub struct PolicyRequest {
     /// The files of the bundle, path to text; at most 1 MiB in all.
     #[serde(deserialize_with = "unique::keys")]
     pub files: BTreeMap<String, String>,
-    /// Why this version, in words for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
 }
 
 /// The answer of `POST /v1/policy`.
@@ -90,10 +87,9 @@ pub struct ExplainRequest {
     /// Who would ask, as a SPIFFE ID.
     #[schema(example = "spiffe://example.org/ns/shop/sa/web")]
     pub subject: String,
-    /// For which scope; absent for a base SVID.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// For which scope.
     #[schema(example = "db.read")]
-    pub scope: Option<String>,
+    pub scope: String,
     /// For how long; the scope's longest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "10m")]
@@ -113,11 +109,4 @@ pub struct ExplainRequest {
     /// When it would be asked; now when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// Approvals to suppose, group to number of people.
-    #[serde(
-        default,
-        deserialize_with = "unique::keys",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
-    pub approvals: BTreeMap<String, u32>,
 }

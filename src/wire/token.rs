@@ -35,19 +35,19 @@ pub struct TokenIssued {
     pub expires_at: String,
 }
 
-/// A join token that waits to be redeemed, without its secret.
+/// A join token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenView {
     /// Its id.
     pub id: String,
     /// For whom.
     pub subject: String,
-    /// When it was made.
-    pub created_at: String,
-    /// Who made it.
-    pub created_by: String,
+    /// The number of the event that made it, which tells when and by whom.
+    pub event: u64,
     /// Until when it may be redeemed.
     pub expires_at: String,
+    /// Whether it was redeemed.
+    pub spent: bool,
 }
 
 impl fmt::Debug for TokenIssued {

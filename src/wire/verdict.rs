@@ -41,9 +41,12 @@ pub struct OutlookView {
     /// Whose approvals would permit; any one route suffices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<RouteView>,
-    /// The longest duration that would be granted, such as `10m`.
+    /// How long it would stay permitted, such as `10m`; only on a permit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
+    /// What would change the answer, each by itself, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
 }
 
 /// The answer to a question that was only supposed.

@@ -1,7 +1,7 @@
 //! A finished certificate: put together from its parts, and taken apart again by other code.
 //!
-//! Signing is aws-lc-rs; [`Certificate::verify_signed_by`] uses the RustCrypto `p256` for P-256
-//! issuers, so that one fault in one library cannot both make and bless a certificate. Refused at
+//! Signing is aws-lc-rs; [`Certificate::verify_signed_by`] uses the `p256` crate for P-256 issuers,
+//! so that one fault in one library cannot both make and bless a certificate. Refused at
 //! reading: all that [`Tbs`] refuses, and an outer algorithm other than the inner one.
 
 use p256::ecdsa::signature::Verifier;
@@ -105,8 +105,8 @@ impl Certificate {
         self.tbs.subject.der == self.tbs.issuer.der
     }
 
-    /// Verifies the signature with other code than the one that signs: `p256` where the issuer has a
-    /// P-256 key, aws-lc-rs for the other kinds, which protem itself never issues from.
+    /// Verifies the signature with other code than the one that signs: `p256` where the issuer has
+    /// a P-256 key, aws-lc-rs for the other kinds, which protem itself never issues from.
     ///
     /// # Errors
     /// [`KeyError::AlgorithmMismatch`] or [`KeyError::SignatureInvalid`].
@@ -124,7 +124,7 @@ impl Certificate {
         }
     }
 
-    /// Verifies the signature with aws-lc-rs, about three times as fast.
+    /// Verifies the signature with aws-lc-rs, several times as fast.
     ///
     /// # Errors
     /// As [`Self::verify_signed_by`].

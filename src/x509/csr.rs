@@ -220,7 +220,9 @@ impl CsrError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::AlgorithmUnknown => "csr_signature_algorithm",
+            Self::AlgorithmUnknown | Self::Possession(KeyError::AlgorithmMismatch) => {
+                "csr_signature_algorithm"
+            }
             Self::Asks(_) => "csr_asks_more",
             Self::AttributeTwice(_) => "csr_attribute_twice",
             Self::AttributeValues(_) => "csr_attribute_values",
@@ -236,7 +238,6 @@ impl CsrError {
             Self::Names => "csr_names",
             Self::NotCanonical => "csr_not_canonical",
             Self::Pem(error) => error.code(),
-            Self::Possession(KeyError::AlgorithmMismatch) => "csr_signature_algorithm",
             Self::Possession(_) => "csr_possession",
             Self::PrivateKey => "private_key_sent",
             Self::TooLarge { .. } => "csr_too_large",
@@ -361,7 +362,7 @@ fn read_extensions(der: &[u8], ignored: &mut BTreeSet<IgnoredRequest>) -> Result
     Ok(())
 }
 
-/// RFC 5280 section 4.2.1.6: a list of at least one name; mail, DNS and URI names are IA5Strings.
+/// RFC 5280 section 4.2.1.6: a list of at least one name; mail, DNS and URI names are `IA5String`s.
 /// A NUL in one is how a name was made to look like another (CVE-2009-2408).
 fn check_names(der: &[u8]) -> Result<(), CsrError> {
     let names = Vec::<AnyRef<'_>>::from_der(der).map_err(|_| CsrError::Names)?;

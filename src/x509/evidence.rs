@@ -13,9 +13,9 @@
 //! finished to-be-signed bytes at the moment it assigns it, without moving anything.
 //!
 //! The identifier is a random UUID cut into arcs below 2^24 under the arc that its owner gives away
-//! for this use. A `2.25.<uuid>` arc would say the same shorter, but has 128 bits in one number: Go's
-//! `crypto/x509` then refuses the whole certificate ("malformed extension OID field"), and neither
-//! x509-cert nor rcgen can hold it.
+//! for this use. A `2.25.<uuid>` arc would say the same shorter, but has 128 bits in one number:
+//! `crypto/x509` of Go 1.27 then refuses the whole certificate ("malformed extension OID field"),
+//! and neither x509-cert nor rcgen can hold it.
 
 use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode, Header, Reader, Sequence, SliceReader, Tag, TagNumber};
@@ -116,7 +116,7 @@ fn fixed<const N: usize>(field: &OctetStringRef) -> Result<[u8; N], EvidenceErro
 }
 
 /// Walks over the fields of a `TBSCertificate` to its extensions.
-fn offset_in_fields<'a>(tbs: &mut SliceReader<'a>) -> Result<Option<usize>, der::Error> {
+fn offset_in_fields(tbs: &mut SliceReader<'_>) -> Result<Option<usize>, der::Error> {
     while !tbs.is_finished() {
         if Tag::peek(tbs)? != EXTENSIONS_TAG {
             tbs.tlv_bytes()?;
@@ -134,7 +134,7 @@ fn offset_in_fields<'a>(tbs: &mut SliceReader<'a>) -> Result<Option<usize>, der:
     Ok(None)
 }
 
-fn offset_in_extension<'a>(extension: &mut SliceReader<'a>) -> Result<Option<usize>, der::Error> {
+fn offset_in_extension(extension: &mut SliceReader<'_>) -> Result<Option<usize>, der::Error> {
     let id = ObjectIdentifier::decode(extension)?;
     if Tag::peek(extension)? == Tag::Boolean {
         bool::decode(extension)?;

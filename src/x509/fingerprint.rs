@@ -56,7 +56,7 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let mut bytes = [0; FINGERPRINT_BYTES];
-        read_hex(text, &mut bytes).ok_or_else(|| FingerprintError(text.len()))?;
+        read_hex(text, &mut bytes).ok_or(FingerprintError(text.len()))?;
         Ok(Self(bytes))
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         for bad in [
             good.to_uppercase(),
             format!("{good}0"),
-            good[2..].to_owned(),
+            good.chars().skip(2).collect(),
             "é".repeat(32),
         ] {
             assert!(bad.parse::<Fingerprint>().is_err(), "{bad}");

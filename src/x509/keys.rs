@@ -3,8 +3,8 @@
 //! Accepted: EC P-256 and P-384 as uncompressed points, Ed25519, RSA of 2048 to 4096 bits with the
 //! exponent 65537. Refused, each with its own word: every other algorithm or curve, explicit curve
 //! parameters, the point at infinity, compressed points, points off the curve or out of the field,
-//! Ed25519 points of small order (any signature would "prove" their possession), other RSA sizes and
-//! exponents (verification cost is bounded by the size), and every second spelling in DER.
+//! Ed25519 points of small order (anyone could "prove" their possession), other RSA sizes and
+//! exponents (the size bounds what verification costs), and every second spelling in DER.
 
 use std::fmt;
 use std::str::FromStr;

@@ -50,8 +50,8 @@ pub struct Expected {
     pub key_usage: Vec<KeyUse>,
     /// Extended key usages, in their order; empty means that the extension is absent.
     pub extended_key_usage: Vec<ExtendedKeyUse>,
-    /// The issuer's subject key identifier.
-    pub authority_key_id: Vec<u8>,
+    /// The issuer's subject key identifier; a root may do without.
+    pub authority_key_id: Option<Vec<u8>>,
     /// Name constraints.
     pub name_constraints: Option<NameConstraints>,
     /// Evidence, on elevated SVIDs.
@@ -170,11 +170,10 @@ fn compare_extensions(tbs: &Tbs, expected: &Expected, findings: &mut Vec<Finding
 
     let key_id = Some(expected.public_key.key_id().to_vec());
     differs(findings, "subject key id", &key_id, &tbs.subject_key_id);
-    let issuer_id = Some(expected.authority_key_id.clone());
     differs(
         findings,
         "authority key id",
-        &issuer_id,
+        &expected.authority_key_id,
         &tbs.authority_key_id,
     );
     differs(
@@ -186,29 +185,29 @@ fn compare_extensions(tbs: &Tbs, expected: &Expected, findings: &mut Vec<Finding
     differs(findings, "evidence", &expected.evidence, &tbs.evidence);
 }
 
-/// The rules that hold whatever is expected. Each is a condition that is true when broken.
+/// The rules that hold whatever is expected, each a condition that is true when broken.
 fn broken_rules(tbs: &Tbs, expected: &Expected) -> impl Iterator<Item = &'static str> {
-    let empty = AltNames::default();
-    let names = tbs.alt_names.as_ref().unwrap_or(&empty);
-    let subject_empty = tbs.subject.der == EMPTY_NAME;
-    let critical = |id| tbs.is_critical(&id);
-    let is_leaf = !matches!(expected.role, Role::Authority { .. });
-    let is_workload = expected.role == Role::Workload;
-    let names_bytes = names
-        .uris
-        .iter()
-        .chain(&names.dns)
-        .map(String::len)
-        .sum::<usize>();
-    let frame_bytes = tbs
-        .der()
-        .len()
-        .saturating_sub(names_bytes + expected.public_key.spki_der().len());
-    let known = |id: &ExtensionId| !matches!(id, ExtensionId::Other(_));
-    let texts = names.uris.iter().chain(&names.dns);
-    let texts_plain = texts.flat_map(|text| text.bytes()).all(is_plain);
-    let serial_fits = (SERIAL_BYTES_MIN..=SERIAL_BYTES_MAX).contains(&tbs.serial.len());
+    let rules = shape_rules(tbs, expected).into_iter();
+    rules
+        .chain(name_rules(tbs, expected))
+        .chain(criticality_rules(tbs))
+        .filter_map(|(broken, rule)| broken.then_some(rule))
+}
 
+fn shape_rules(tbs: &Tbs, expected: &Expected) -> [(bool, &'static str); 6] {
+    let serial_fits = (SERIAL_BYTES_MIN..=SERIAL_BYTES_MAX).contains(&tbs.serial.len());
+    let is_leaf = !matches!(expected.role, Role::Authority { .. });
+    let signs = tbs
+        .key_usage
+        .as_ref()
+        .is_some_and(|uses| uses.contains(&KeyUse::KeyCertSign));
+    let known = |(id, _): &(ExtensionId, bool)| !matches!(id, ExtensionId::Other(_));
+    let names = tbs
+        .alt_names
+        .iter()
+        .flat_map(|names| names.uris.iter().chain(&names.dns));
+    let names_bytes: usize = names.map(String::len).sum();
+    let beside_bytes = names_bytes.saturating_add(tbs.public_key.spki_der().len());
     [
         (
             !serial_fits,
@@ -222,6 +221,31 @@ fn broken_rules(tbs: &Tbs, expected: &Expected) -> impl Iterator<Item = &'static
             expected.issuer_not_after < tbs.not_after,
             "it outlives its issuer",
         ),
+        (is_leaf && signs, "a leaf may sign certificates"),
+        (
+            !tbs.extensions.iter().all(known),
+            "it has an unknown extension",
+        ),
+        (
+            tbs.der().len().saturating_sub(beside_bytes) > FRAME_BYTES_MAX,
+            "it is too large beside its key and names",
+        ),
+    ]
+}
+
+fn name_rules(tbs: &Tbs, expected: &Expected) -> [(bool, &'static str); 6] {
+    let none = AltNames::default();
+    let names = tbs.alt_names.as_ref().unwrap_or(&none);
+    let is_workload = expected.role == Role::Workload;
+    let plain = names
+        .uris
+        .iter()
+        .chain(&names.dns)
+        .flat_map(|name| name.bytes())
+        .all(is_plain);
+    let subject_empty = tbs.subject.der == EMPTY_NAME;
+    let names_critical = tbs.is_critical(&ExtensionId::AltNames) == Some(true);
+    [
         (names.uris.len() > 1, "it has more than one URI name"),
         (
             is_workload && names.uris.len() != 1,
@@ -236,60 +260,52 @@ fn broken_rules(tbs: &Tbs, expected: &Expected) -> impl Iterator<Item = &'static
             "it has a name of a kind that is never issued",
         ),
         (
-            !texts_plain,
+            !plain,
             "a name has an upper-case letter, comma, wildcard or unprintable byte",
         ),
         (
-            subject_empty && critical(ExtensionId::AltNames) != Some(true),
-            "the subject is empty and the alternative names are not critical",
+            subject_empty != names_critical,
+            "the alternative names are critical exactly when the subject is empty",
+        ),
+    ]
+}
+
+/// RFC 5280 sections 4.2.1.1 to 4.2.1.10; what is absent was compared before.
+fn criticality_rules(tbs: &Tbs) -> [(bool, &'static str); 7] {
+    let wrong = |id: ExtensionId, wanted: bool| {
+        tbs.is_critical(&id)
+            .is_some_and(|critical| critical != wanted)
+    };
+    [
+        (
+            wrong(ExtensionId::KeyUsage, true),
+            "the key usage is not critical",
         ),
         (
-            !subject_empty && critical(ExtensionId::AltNames) == Some(true),
-            "the subject is not empty and the alternative names are critical",
-        ),
-        (
-            critical(ExtensionId::KeyUsage) != Some(true),
-            "key usage is not critical",
-        ),
-        (
-            critical(ExtensionId::BasicConstraints) != Some(true) && !is_leaf,
+            tbs.is_ca() && wrong(ExtensionId::BasicConstraints, true),
             "the basic constraints of an authority are not critical",
         ),
         (
-            critical(ExtensionId::NameConstraints) == Some(false),
+            wrong(ExtensionId::NameConstraints, true),
             "the name constraints are not critical",
         ),
         (
-            critical(ExtensionId::ExtendedKeyUsage) == Some(true),
-            "extended key usage is critical",
+            wrong(ExtensionId::ExtendedKeyUsage, false),
+            "the extended key usage is critical",
         ),
         (
-            critical(ExtensionId::SubjectKeyId) == Some(true),
-            "a key id is critical",
+            wrong(ExtensionId::SubjectKeyId, false),
+            "the subject key id is critical",
         ),
         (
-            critical(ExtensionId::AuthorityKeyId) == Some(true),
-            "a key id is critical",
+            wrong(ExtensionId::AuthorityKeyId, false),
+            "the authority key id is critical",
         ),
         (
-            critical(ExtensionId::Evidence) == Some(true),
+            wrong(ExtensionId::Evidence, false),
             "the evidence is critical",
         ),
-        (
-            is_leaf && expected.key_usage.contains(&KeyUse::KeyCertSign),
-            "a leaf may sign certificates",
-        ),
-        (
-            !tbs.extensions.iter().all(|(id, _)| known(id)),
-            "it has an unknown extension",
-        ),
-        (
-            frame_bytes > FRAME_BYTES_MAX,
-            "it is too large beside its key and names",
-        ),
     ]
-    .into_iter()
-    .filter_map(|(broken, rule)| broken.then_some(rule))
 }
 
 /// What a name may consist of. Commas and wildcards mean something to matchers, upper case is a
@@ -314,8 +330,8 @@ fn differs<T: PartialEq + fmt::Debug>(
     }
 }
 
-/// The most octets of to-be-signed bytes beside the key and the URI and DNS names: a P-256 leaf with
-/// evidence and names of up to 100 octets then stays within 1 KiB, signature included.
+/// The most octets of to-be-signed bytes beside the key and the URI and DNS names: a P-256 leaf
+/// with evidence and names of up to 100 octets then stays within 1 KiB, signature included.
 pub const FRAME_BYTES_MAX: usize = 700;
 
 /// CA/Browser Forum baseline requirements section 7.1: at least 64 random bits.

@@ -123,14 +123,18 @@ pub(crate) fn read_pem(
 pub(crate) fn write_pem(label: &str, der: &[u8]) -> String {
     let base64 = Zeroizing::new(Base64::encode_string(der));
     let mut text = String::with_capacity(2 * (label.len() + 32) + base64.len() + der.len() / 32);
-    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    for part in ["-----BEGIN ", label, "-----"] {
+        text.push_str(part);
+    }
     for (at, character) in base64.chars().enumerate() {
-        if at > 0 && at % LINE_CHARACTERS == 0 {
+        if at % LINE_CHARACTERS == 0 {
             text.push('\n');
         }
         text.push(character);
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
+    for part in ["\n-----END ", label, "-----\n"] {
+        text.push_str(part);
+    }
     text
 }
 

@@ -1,8 +1,8 @@
 //! Signatures and the algorithms that protem accepts for them.
 //!
-//! The list is closed and has no SHA-1, no MD5 and no parameters to choose: an algorithm is known by
-//! the exact bytes of its `AlgorithmIdentifier`, so a wrong or absent NULL is another algorithm and
-//! refused.
+//! The list is closed and has no SHA-1, no MD5 and no parameters to choose: an algorithm is known
+//! by the exact bytes of its `AlgorithmIdentifier`, so a wrong or absent NULL is another algorithm
+//! and refused.
 
 use aws_lc_rs::signature::{self, VerificationAlgorithm};
 

@@ -23,9 +23,18 @@
               clippy.toml"
 )]
 
+mod certificates;
 mod cli;
 mod client;
+mod der;
+mod doors;
+mod hostile_csr;
+mod issue;
 mod lint;
+mod openssl_csr;
+mod store_contract;
+mod store_sqlite;
 mod test_server;
 mod tidy;
 mod tools;
+mod world;

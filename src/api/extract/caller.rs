@@ -1,0 +1,130 @@
+//! Who calls: the one way from a connection and a header to a [`Call`].
+//!
+//! Promises: a caller is proved by exactly one thing: the certificate of his connection, or a
+//! bearer secret that the store knows. No handler behind the door runs without one.
+//! Refuses: two proofs at once, join tokens anywhere but at the mint, and what proxies say about
+//! others (`X-Forwarded-*`, XFCC: assurance M13).
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::api::listener::Peer;
+use crate::api::problem::Problem;
+use crate::api::request::Noted;
+use crate::attestation::{Bearer, Caller, Workload};
+use crate::service::{Call, Service, ServiceError};
+use crate::wire::problem::ProblemKind;
+
+/// A workload or an operator.
+#[derive(Clone, Debug)]
+pub struct Known(
+    /// Who, and from where.
+    pub Call,
+);
+
+/// A workload, an operator, or whoever holds an unspent join token.
+#[derive(Clone, Debug)]
+pub struct Arriving(
+    /// Who, and from where.
+    pub Call,
+);
+
+impl FromRequestParts<Arc<Service>> for Arriving {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>();
+        let source = peer.map(Peer::ip);
+        let certificate = peer.and_then(|peer| peer.certificate.clone());
+        let caller = match (bearer(&parts.headers)?, certificate) {
+            (None, None) => return Err(nobody()),
+            (None, Some(names)) => {
+                let served = service.authority().trust_domain();
+                let workload = Workload::from_peer(&names, served).map_err(|error| {
+                    Problem::of(ProblemKind::Unauthenticated, "certificate", &error)
+                })?;
+                Caller::Workload(workload)
+            }
+            (Some(bearer), None) => holder(service, &bearer).await?,
+            (Some(_), Some(_)) => {
+                return Err(
+                    unproved("two_proofs", "there is a certificate and a bearer secret")
+                        .with_next("send one of them"),
+                );
+            }
+        };
+        if let Some(noted) = parts.extensions.get::<Noted>() {
+            noted.caller(&caller);
+        }
+        Ok(Self(Call { caller, source }))
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Known {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        let Arriving(call) = Arriving::from_request_parts(parts, service).await?;
+        match &call.caller {
+            Caller::Operator(_) | Caller::Workload(_) => Ok(Self(call)),
+            Caller::Token(..) => Err(Problem::new(
+                ProblemKind::Forbidden,
+                "token_only_mints",
+                "a join token obtains a base SVID and nothing else",
+            )
+            .with_next("obtain the SVID (`POST /v1/svids`) and call with it")),
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let line = match (lines.next(), lines.next()) {
+        (None, _) => return Ok(None),
+        (Some(line), None) => line.to_str().unwrap_or_default(),
+        (Some(_), Some(_)) => return Err(unproved("two_proofs", "`Authorization` comes twice")),
+    };
+    let (scheme, secret) = line.split_once(' ').unwrap_or((line, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(unproved(
+            "scheme",
+            "`Authorization` is not of the scheme `Bearer`",
+        ));
+    }
+    Bearer::parse(secret.trim())
+        .map(Some)
+        .map_err(|error| Problem::of(ProblemKind::Unauthenticated, "bearer", &error))
+}
+
+async fn holder(service: &Service, bearer: &Bearer) -> Result<Caller, Problem> {
+    let digest = bearer.digest();
+    match bearer {
+        Bearer::JoinToken(id, _) => Ok(service.token_holder(*id, &digest).await?),
+        Bearer::Operator(id, _) => match service.operator_holder(*id, &digest).await {
+            Err(ServiceError::NotFound(_)) => Err(unproved(
+                "operator",
+                "the operator credential is wrong or was removed",
+            )),
+            other => Ok(other?),
+        },
+    }
+}
+
+fn nobody() -> Problem {
+    unproved("nobody", "the request comes with no proof of who sends it")
+        .with_next("connect with an SVID, or send an operator credential or join token as bearer")
+}
+
+fn unproved(code: &'static str, detail: &str) -> Problem {
+    Problem::new(ProblemKind::Unauthenticated, code, detail)
+}

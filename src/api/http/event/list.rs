@@ -1,0 +1,194 @@
+//! `GET /v1/events`: the audit query.
+//!
+//! Promises: pages end where the ledger ended when the first one was asked for, so they neither
+//! skip nor repeat while events arrive; every page and every stream is recorded as a query of its
+//! own, so a cursor is no way around the record. An NDJSON stream ends with a trailer, or was cut.
+//! Refuses: more than [`STREAM_ROWS_MAX`] rows in one stream; the trailer says where to go on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::try_unfold;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use crate::api::extract::{Accept, Known, MediaType, Query, optional};
+use crate::api::http::event::view;
+use crate::api::http::page;
+use crate::api::problem::Problem;
+use crate::audit::SealedEvent;
+use crate::id::EventNumber;
+use crate::service::search;
+use crate::service::{Call, Service};
+use crate::store::EventFilter;
+use crate::wire::event::{EventQuery, EventView, StreamEnd, Trailer};
+use crate::wire::page::{PAGE_ROWS_MAX, Page};
+use crate::wire::problem::ProblemView;
+
+/// Events that match every filter given.
+#[utoipa::path(
+    get, path = "/v1/events", operation_id = "listEvents", tag = "events",
+    params(EventQuery),
+    responses(
+        (status = 200, description = "one page, or a stream of lines that ends with a trailer",
+            content((Page<EventView> = "application/json"), (EventView = "application/x-ndjson"))),
+        (status = "default", body = ProblemView, content_type = "application/problem+json",
+            description = "refused"),
+    ),
+)]
+pub(crate) async fn answer(
+    State(service): State<Arc<Service>>,
+    Known(call): Known,
+    accept: Accept,
+    Query(query): Query<EventQuery>,
+) -> Result<Response, Problem> {
+    let media_type = accept.choose(&[MediaType::Json, MediaType::Ndjson])?;
+    let place = Place::read(&query)?;
+    let limit = match media_type {
+        MediaType::Ndjson => query.limit.unwrap_or(STREAM_ROWS_MAX).min(STREAM_ROWS_MAX),
+        MediaType::Json | MediaType::PemChain | MediaType::PemFile | MediaType::Pkcs10 => {
+            page::limit(query.limit)?
+        }
+    };
+    let mut begun = service.begin_query(&call, filter(&query)?).await?;
+    begun.until = place.until.or(begun.until);
+    let search = Search {
+        service,
+        call,
+        begun,
+        after: place.after,
+        left: limit,
+        told: 0,
+    };
+    match media_type {
+        MediaType::Ndjson => Ok(search.stream()),
+        MediaType::Json | MediaType::PemChain | MediaType::PemFile | MediaType::Pkcs10 => {
+            Ok(Json(search.page().await?).into_response())
+        }
+    }
+}
+
+/// Where a query goes on, and where it ends: `<after>-<until>` as a cursor.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    after: Option<EventNumber>,
+    until: Option<EventNumber>,
+}
+
+impl Place {
+    fn read(query: &EventQuery) -> Result<Self, Problem> {
+        let Some(cursor) = &query.cursor else {
+            let after = query.after.and_then(EventNumber::new);
+            return Ok(Self { after, until: None });
+        };
+        let (after, until) = cursor.split_once('-').ok_or_else(page::wrong)?;
+        let number = |text| page::parse(text).ok_or_else(page::wrong);
+        Ok(Self {
+            after: Some(number(after)?),
+            until: Some(number(until)?),
+        })
+    }
+}
+
+/// A query on its way through the ledger.
+struct Search {
+    service: Arc<Service>,
+    call: Call,
+    begun: search::Query,
+    after: Option<EventNumber>,
+    left: u32,
+    told: u64,
+}
+
+impl Search {
+    async fn page(mut self) -> Result<Page<EventView>, Problem> {
+        let limit = self.left;
+        let items = self.rows(limit).await?;
+        let full = usize::try_from(limit).is_ok_and(|limit| limit <= items.len());
+        let next = self.cursor().filter(|_| full);
+        Ok(Page { items, next })
+    }
+
+    async fn rows(&mut self, limit: u32) -> Result<Vec<EventView>, Problem> {
+        let rows = self
+            .service
+            .query_page(&self.call, &self.begun, self.after, limit)
+            .await?;
+        self.after = rows.last().map(SealedEvent::number).or(self.after);
+        Ok(rows.iter().map(view).collect())
+    }
+
+    fn cursor(&self) -> Option<String> {
+        let (after, until) = (self.after?, self.begun.until?);
+        (after < until).then(|| format!("{after}-{until}"))
+    }
+
+    fn stream(self) -> Response {
+        let lines = try_unfold(Some(self), async |search| match search {
+            None => Ok(None),
+            Some(search) => search.lines().await.map(Some),
+        });
+        let kind = [(CONTENT_TYPE, MediaType::Ndjson.as_str())];
+        (kind, Body::from_stream(lines)).into_response()
+    }
+
+    /// The next lines, and the search for those after; the trailer and nothing at the end.
+    async fn lines(mut self) -> Result<(Bytes, Option<Self>), StreamError> {
+        let limit = self.left.min(PAGE_ROWS_MAX);
+        let rows = self.rows(limit).await.map_err(|problem| {
+            let why = problem.inner().unwrap_or_else(|| problem.code());
+            tracing::warn!(why, "a stream of events broke off");
+            StreamError
+        })?;
+        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_sub(count);
+        self.told = self.told.saturating_add(count.into());
+        let mut text = Vec::new();
+        for row in &rows {
+            line(&mut text, row)?;
+        }
+        let more = limit <= count;
+        if more && 0 < self.left {
+            return Ok((text.into(), Some(self)));
+        }
+        let trailer = StreamEnd {
+            events: self.told,
+            next: self.cursor().filter(|_| more),
+        };
+        line(&mut text, &Trailer { trailer })?;
+        Ok((text.into(), None))
+    }
+}
+
+/// The stream cannot go on; it ends without a trailer.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream of events broke off")]
+struct StreamError;
+
+fn line<T: Serialize>(text: &mut Vec<u8>, row: &T) -> Result<(), StreamError> {
+    serde_json::to_writer(&mut *text, row).map_err(|_| StreamError)?;
+    text.push(b'\n');
+    Ok(())
+}
+
+fn filter(query: &EventQuery) -> Result<EventFilter, Problem> {
+    Ok(EventFilter {
+        kind: optional("kind", query.kind.as_deref())?,
+        caller: query.caller.clone(),
+        subject: query.subject.clone(),
+        scope: query.scope.clone(),
+        serial: query.serial.clone(),
+        fingerprint: query.fingerprint.clone(),
+        elevation: query.elevation.clone(),
+        policy: query.policy.clone(),
+        outcome: query.outcome.clone(),
+        from: optional("from", query.from.as_deref())?,
+        to: optional("to", query.to.as_deref())?,
+    })
+}
+
+/// The most rows of one stream.
+const STREAM_ROWS_MAX: u32 = 1_000_000;

@@ -1,0 +1,6 @@
+//! SVIDs.
+//!
+//! Promises: the one endpoint that mints.
+//! Refuses: nothing of its own.
+
+pub(crate) mod mint;

@@ -1,0 +1,203 @@
+//! One connection, from its first request to its end.
+//!
+//! Promises: it ends when the peer ends it, when the peer's certificate ends (at once), when it is
+//! idle, old or stopped (gracefully, and at the latest after the limit to drain).
+//! Refuses: protocol switches: the handshake agreed on one protocol, and no other is guessed.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::api::listener::Peer;
+use crate::api::listener::limits::{
+    CLOCK_LOOK_EVERY, ERROR_RESETS_MAX, HEAD_BYTES_MAX, HEADER_LIST_BYTES_MAX, HEADERS_MAX, Limits,
+    PENDING_RESETS_MAX, PING_ANSWER_MAX, PING_EVERY, STREAM_SEND_BYTES_MAX, STREAMS_MAX,
+};
+use crate::api::listener::stall::Stall;
+use crate::time::Clock;
+
+/// What a connection needs.
+pub(crate) struct Connection {
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) peer: Peer,
+}
+
+/// What the handshake agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, which is also what a peer that agrees on nothing gets.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+impl Connection {
+    /// Serves the connection until it ends.
+    pub(crate) async fn serve<S>(self, stream: S, protocol: Protocol)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(Stall::new(stream, self.limits.write_stall));
+        let open = watch::Sender::new(0_usize);
+        let requests = open.subscribe();
+        let (router, peer) = (self.router.clone(), self.peer.clone());
+        let service =
+            service_fn(move |request| answer(router.clone(), peer.clone(), open.clone(), request));
+        match protocol {
+            Protocol::Http1 => {
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(self.limits.head_read)
+                    .max_headers(HEADERS_MAX)
+                    .max_buf_size(HEAD_BYTES_MAX)
+                    .serve_connection(io, service);
+                self.drive(connection, requests).await;
+            }
+            Protocol::Http2 => {
+                let connection = http2::Builder::new(Tracked(self.tracker.clone()))
+                    .timer(TokioTimer::new())
+                    .max_concurrent_streams(STREAMS_MAX)
+                    .max_header_list_size(HEADER_LIST_BYTES_MAX)
+                    .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+                    .max_local_error_reset_streams(ERROR_RESETS_MAX)
+                    .max_send_buf_size(STREAM_SEND_BYTES_MAX)
+                    .keep_alive_interval(PING_EVERY)
+                    .keep_alive_timeout(PING_ANSWER_MAX)
+                    .serve_connection(io, service);
+                self.drive(connection, requests).await;
+            }
+        }
+    }
+
+    async fn drive<C>(&self, connection: C, requests: watch::Receiver<usize>)
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let address = self.peer.address;
+        let mut connection = pin!(connection);
+        let mut expiry = pin!(self.expiry());
+        tokio::select! {
+            biased;
+            () = expiry.as_mut() => {
+                tracing::info!(%address, "connection closed: the peer's certificate has ended");
+                return;
+            }
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%address, %error, "connection broke");
+                }
+                return;
+            }
+            () = idle(requests, self.limits.idle) => {}
+            () = sleep(self.limits.age) => {}
+            () = self.stop.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            () = expiry => {}
+            _ = connection => {}
+            () = sleep(self.limits.drain) => {
+                tracing::debug!(%address, "connection closed: it did not drain in time");
+            }
+        }
+    }
+
+    /// Ends at the peer's notAfter by the protem clock; never for a peer without a certificate.
+    async fn expiry(&self) {
+        let Some(not_after) = self.peer.not_after() else {
+            return std::future::pending().await;
+        };
+        loop {
+            let left_ms = not_after.unix_ms() - self.clock.now().unix_ms();
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            if left <= CLOCK_LOOK_EVERY {
+                return sleep(left).await;
+            }
+            sleep(CLOCK_LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Counts one open request until its answer is written or given up.
+struct OpenRequest(watch::Sender<usize>);
+
+impl OpenRequest {
+    fn new(open: watch::Sender<usize>) -> Self {
+        open.send_modify(|count| *count += 1);
+        Self(open)
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// Spawns the streams of an HTTP/2 connection where the end of the server waits for them.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        self.0.spawn(stream);
+    }
+}
+
+async fn answer(
+    router: Router,
+    peer: Peer,
+    open: watch::Sender<usize>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let counted = OpenRequest::new(open);
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    let response = router.oneshot(request).await?;
+    Ok(response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            // Lives as long as the answer's body.
+            let _ = &counted;
+            frame
+        }))
+    }))
+}
+
+/// Ends when no request was open for the whole of `max`.
+async fn idle(mut requests: watch::Receiver<usize>, max: Duration) {
+    loop {
+        let open = *requests.borrow_and_update();
+        tokio::select! {
+            changed = requests.changed() => if changed.is_err() {
+                // The service is gone, and the connection ends by itself.
+                return std::future::pending().await;
+            },
+            () = sleep(max), if open == 0 => return,
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What happens to every request, whatever it asks.
+//!
+//! Promises: a request has an id, which stands in its answer, its problem and its one log line; an
+//! act that has begun is carried to its end though its caller hangs up, so that nothing stays half
+//! recorded; an answer is never cached.
+//! Refuses: a peer whose certificate has ended, a request without exactly one host (assurance H3),
+//! and a request body without a stated length (H2: no chunks, so no two readings of one body).
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CACHE_CONTROL, CONNECTION, HOST, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use http::uri::Authority;
+use http::{HeaderName, HeaderValue, Method, Version};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::Instrument as _;
+
+use crate::api::listener::Peer;
+use crate::api::problem::Problem;
+use crate::id::entropy::Entropy;
+use crate::id::hex;
+use crate::time::Clock;
+use crate::wire::problem::ProblemKind;
+
+/// What the passage of a request needs.
+#[derive(Clone)]
+pub struct Passage {
+    /// Tells whether the peer is still current, and how long a request took.
+    pub clock: Arc<dyn Clock>,
+    /// Makes the ids of requests.
+    pub entropy: Arc<Entropy>,
+    /// Where acts are carried to their end.
+    pub tracker: TaskTracker,
+}
+
+/// What is learnt on the way and belongs into the log line; an extension of every request.
+#[derive(Clone, Debug, Default)]
+pub struct Noted(Arc<Notes>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    caller: OnceLock<String>,
+    event: OnceLock<u64>,
+    serial: OnceLock<String>,
+}
+
+impl Passage {
+    /// The same routes, each behind the passage; unknown paths and methods are problems too.
+    pub fn before(self, routes: Router) -> Router {
+        routes
+            .fallback(unknown_path)
+            .method_not_allowed_fallback(unknown_method)
+            .layer(from_fn_with_state(self, pass))
+    }
+}
+
+impl Noted {
+    /// Notes who asks, as the ledger names him; the first note stays.
+    pub fn caller(&self, caller: &dyn fmt::Display) {
+        let _ = self.0.caller.set(caller.to_string());
+    }
+
+    /// Notes the event that recorded the act.
+    pub fn event(&self, number: u64) {
+        let _ = self.0.event.set(number);
+    }
+
+    /// Notes the serial number that was minted, in hex.
+    pub fn serial(&self, serial: &str) {
+        let _ = self.0.serial.set(serial.to_owned());
+    }
+}
+
+impl fmt::Debug for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passage")
+    }
+}
+
+async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) -> Response {
+    let begun_ms = passage.clock.read().boot_ms;
+    let id = hex::text(&passage.entropy.bytes::<16>());
+    let span = tracing::info_span!("request", id);
+    let noted = Noted::default();
+    request.extensions_mut().insert(noted.clone());
+    let method = request.method().clone();
+    let version = request.version();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+
+    let response = match admit(&passage, &request) {
+        Err(problem) => problem.into_response(),
+        Ok(()) => {
+            carry(
+                &passage.tracker,
+                &method,
+                next.run(request).instrument(span),
+            )
+            .await
+        }
+    };
+    let (response, problem) = finish(response, &id, version);
+
+    let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);
+    let (status, notes) = (response.status().as_u16(), &noted.0);
+    if let Some(inner) = problem.as_ref().and_then(Problem::inner) {
+        tracing::error!(id, error = inner, "request failed inside");
+    }
+    tracing::info!(
+        id,
+        method = %method,
+        path = path.as_ref().map_or("(unknown)", MatchedPath::as_str),
+        status,
+        code = problem.as_ref().map(Problem::code),
+        caller = notes.caller.get(),
+        event = notes.event.get(),
+        serial = notes.serial.get(),
+        took_ms,
+        "request answered"
+    );
+    response
+}
+
+/// Runs the handler on the tracker. Where the caller hangs up, a reading request ends with him; an
+/// act goes on: stopped between its record and its signature it would wait for the next start.
+async fn carry(
+    tracker: &TaskTracker,
+    method: &Method,
+    handler: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    let task = tracker.spawn(handler);
+    let ended = if method.is_safe() {
+        AbortOnDropHandle::new(task).await
+    } else {
+        task.await
+    };
+    ended.unwrap_or_else(|error| Problem::internal(&error).into_response())
+}
+
+fn admit(passage: &Passage, request: &Request) -> Result<(), Problem> {
+    let peer = request.extensions().get::<Peer>();
+    if !peer.is_none_or(|peer| peer.is_current(passage.clock.now())) {
+        return Err(Problem::new(
+            ProblemKind::Unauthenticated,
+            "certificate_ended",
+            "the certificate of this connection has ended",
+        )
+        .with_next("obtain a new SVID and open a new connection with it"));
+    }
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        return Err(Problem::new(
+            ProblemKind::LengthRequired,
+            "transfer_encoding",
+            "request bodies are not read in chunks",
+        )
+        .with_next("send `Content-Length` and no `Transfer-Encoding`"));
+    }
+    one_host(request)
+}
+
+/// Exactly one host (RFC 9112 3.2): in the target, in `Host`, or the same in both.
+fn one_host(request: &Request) -> Result<(), Problem> {
+    let wrong = |code, detail: &str| Problem::new(ProblemKind::Malformed, code, detail);
+    let target = request.uri().authority();
+    let mut headers = request.headers().get_all(HOST).iter();
+    let header = match (headers.next(), headers.next()) {
+        (None, _) => None,
+        (Some(host), None) => Some(
+            Authority::try_from(host.as_bytes())
+                .map_err(|_| wrong("host_invalid", "the `Host` header names no host"))?,
+        ),
+        (Some(_), Some(_)) => {
+            return Err(wrong("host_twice", "there is more than one `Host` header"));
+        }
+    };
+    let host = match (target, &header) {
+        (None, None) => return Err(wrong("host_missing", "the request names no host")),
+        (Some(target), Some(header)) if target != header => {
+            return Err(wrong(
+                "host_differs",
+                "the `Host` header and the request's target name two hosts",
+            ));
+        }
+        (Some(host), _) | (None, Some(host)) => host,
+    };
+    if host.as_str().contains('@') || host.host().is_empty() {
+        return Err(wrong("host_invalid", "the request's host is none"));
+    }
+    Ok(())
+}
+
+/// The answer with its headers, and the problem that it is.
+fn finish(mut response: Response, id: &str, version: Version) -> (Response, Option<Problem>) {
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        response = problem.document(Some(id));
+        if version < Version::HTTP_2 && ends_connection(problem) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+    }
+    let headers = response.headers_mut();
+    let never = HeaderValue::from_static("no-store");
+    headers.entry(CACHE_CONTROL).or_insert(never);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    (response, problem)
+}
+
+/// Whether nothing more can be expected of an HTTP/1.1 connection after the problem.
+fn ends_connection(problem: &Problem) -> bool {
+    problem.code() == "certificate_ended"
+        || matches!(
+            problem.kind(),
+            ProblemKind::LengthRequired | ProblemKind::TooLarge | ProblemKind::Timeout
+        )
+}
+
+async fn unknown_path() -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        "path_unknown",
+        "there is no such path",
+    )
+    .with_next("see `/v1/openapi.json` for every path")
+}
+
+async fn unknown_method() -> Problem {
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "method_unknown",
+        "this path has no such method",
+    )
+    .with_next("see `/v1/openapi.json` for the methods of every path")
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,182 @@
+//! The walks: each file is one thing that a caller can have done.
+//!
+//! Promises: every walk asks policy with the facts that hold now, and records before it answers.
+//! The longest is [`issue`]: facts, permit, plan, record, signature.
+//! Refuses: to know HTTP, TLS, files or environment; whatever is asked came through a door and
+//! is made of valid types.
+
+mod ask;
+pub mod clock;
+pub mod elevate;
+pub mod entries;
+mod error;
+pub mod issue;
+mod metrics;
+pub mod operators;
+pub mod policies;
+pub mod revoke;
+pub mod rotate;
+pub mod search;
+pub mod sweep;
+pub mod tokens;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use crate::attestation::Caller;
+use crate::id::PolicyVersion;
+use crate::id::entropy::Entropy;
+use crate::pki::{Authority, TrustBundle};
+use crate::policy::Bundle;
+use crate::service::clock::ClockWatch;
+use crate::service::metrics::Metrics;
+use crate::store::{Store, StoreError};
+use crate::time::{Clock, Timestamp};
+
+pub use crate::service::error::{Refusal, ServiceError};
+
+/// Everything that a walk needs; one for each server.
+pub struct Service {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) authority: Authority,
+    pub(crate) entropy: Entropy,
+    pub(crate) clock: ClockWatch,
+    /// Written by [`Service::refresh_policy`] alone.
+    policy: RwLock<Option<InForce>>,
+    /// Counts changes of elevations, so that waiting callers look again.
+    changes: watch::Sender<u64>,
+    metrics: Metrics,
+}
+
+/// The policy that decides.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// Its version.
+    pub version: PolicyVersion,
+    /// The compiled bundle.
+    pub bundle: Arc<Bundle>,
+    /// Who activated it.
+    pub author: String,
+    /// When.
+    pub activated_at: Timestamp,
+}
+
+/// Who calls, and from where.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who, proved.
+    pub caller: Caller,
+    /// From where, when there is an address.
+    pub source: Option<IpAddr>,
+}
+
+impl Service {
+    /// A service on a store and an authority that are open.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the policy in force cannot be compiled.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        authority: Authority,
+        clock: Arc<dyn Clock>,
+        entropy: Entropy,
+    ) -> Result<Self, ServiceError> {
+        let head = store.head().await?;
+        let service = Self {
+            store,
+            authority,
+            entropy,
+            clock: ClockWatch::new(clock, head.map(|head| head.at)),
+            policy: RwLock::new(None),
+            changes: watch::Sender::new(0),
+            metrics: Metrics::default(),
+        };
+        service.refresh_policy().await?;
+        Ok(service)
+    }
+
+    /// The bundle that others put into their trust stores.
+    #[must_use]
+    pub fn trust_bundle(&self) -> TrustBundle {
+        TrustBundle::new(self.authority.root().into_iter().cloned().collect())
+    }
+
+    /// The authority, for doors that verify peers by its anchor.
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Now, by the clock whether or not it is in doubt.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether this server can record, sign and decide right now.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn ready(&self) -> Result<(), ServiceError> {
+        self.store.probe().await?;
+        self.clock.sure()?;
+        self.in_force()?;
+        Ok(())
+    }
+
+    /// The policy that decides.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoPolicy`] before the first activation.
+    pub fn in_force(&self) -> Result<InForce, ServiceError> {
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        policy.clone().ok_or(ServiceError::NoPolicy)
+    }
+
+    /// A receiver that changes whenever an elevation may have changed.
+    pub fn elevation_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn elevations_changed(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Takes up the policy that the store says is in force.
+    async fn refresh_policy(&self) -> Result<(), ServiceError> {
+        let Some(active) = self.store.active_policy().await? else {
+            return Ok(());
+        };
+        let source = crate::policy::BundleSource::from_bytes(&active.content)?;
+        let bundle = Bundle::compile(&source).map_err(ServiceError::Bundle)?;
+        let in_force = InForce {
+            version: active.version,
+            bundle: Arc::new(bundle),
+            author: active.author,
+            activated_at: active.activated_at,
+        };
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(in_force);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The caller's name in events of the server itself.
+pub(crate) const SERVER: &str = "server";
+
+/// Checks that a result of the store was refused only because a fact changed meanwhile.
+pub(crate) const fn is_stale(error: &StoreError) -> bool {
+    matches!(error, StoreError::FactChanged(_) | StoreError::SerialTaken)
+}
+
+/// How often a walk decides anew when the facts change under it.
+pub(crate) const DECIDE_ATTEMPTS_MAX: usize = 8;

@@ -1,0 +1,155 @@
+//! Whether the server's clock can be trusted to end rights on time.
+//!
+//! Promises: minting stops, loudly, when the wall clock moved otherwise than the clock that
+//! counts from boot, or stands before the last event (assurance K1). The way out is an
+//! operator's recorded word.
+//! Refuses: to guess which of two clocks is right.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::audit::{Event, EventKind};
+use crate::policy::OperateVerb;
+use crate::service::{Call, Service, ServiceError};
+use crate::time::{Clock, Reading, Timestamp};
+
+/// A clock that is watched for jumps.
+pub struct ClockWatch {
+    clock: Arc<dyn Clock>,
+    /// Touched under the lock only; no await happens while it is held.
+    state: Mutex<State>,
+}
+
+struct State {
+    last: Reading,
+    doubt: Option<String>,
+}
+
+impl ClockWatch {
+    /// Watches `clock`; `last_event` is the latest time in the ledger.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, last_event: Option<Timestamp>) -> Self {
+        let last = clock.read();
+        let doubt = last_event.filter(|event| event.unix_ms() > last.wall.unix_ms() + JUMP_MS_MAX);
+        let doubt = doubt.map(|event| {
+            format!(
+                "the clock shows {}, before the last event at {event}",
+                last.wall
+            )
+        });
+        Self {
+            clock,
+            state: Mutex::new(State { last, doubt }),
+        }
+    }
+
+    /// Now, if the clock can be trusted.
+    ///
+    /// # Errors
+    /// [`ServiceError::ClockInDoubt`] until an operator accepts the clock.
+    pub fn sure(&self) -> Result<Timestamp, ServiceError> {
+        let (now, doubt) = self.look();
+        doubt.map_or(Ok(now), |why| Err(ServiceError::ClockInDoubt(why)))
+    }
+
+    /// Now, trusted or not.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.look().0
+    }
+
+    /// Why the clock is in doubt, if it is.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        self.look().1
+    }
+
+    fn look(&self) -> (Timestamp, Option<String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.read();
+        let wall_ms = now.wall.unix_ms().saturating_sub(state.last.wall.unix_ms());
+        let boot_ms = now.boot_ms.saturating_sub(state.last.boot_ms);
+        let jump_ms = wall_ms.saturating_sub(boot_ms);
+        if JUMP_MS_MAX < jump_ms.abs() && state.doubt.is_none() {
+            let why = format!(
+                "the clock moved by {wall_ms} ms while {boot_ms} ms went by, to {}",
+                now.wall
+            );
+            tracing::error!(why, "clock in doubt; minting stops");
+            state.doubt = Some(why);
+        }
+        state.last = now;
+        (now.wall, state.doubt.clone())
+    }
+
+    fn accept(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last = self.clock.read();
+        state.doubt = None;
+    }
+}
+
+impl Service {
+    /// An operator's word that the clock is right after all.
+    ///
+    /// # Errors
+    /// When policy refuses, or the word cannot be recorded.
+    pub async fn accept_clock(&self, call: &Call, reason: &str) -> Result<(), ServiceError> {
+        self.operate(call, OperateVerb::AcceptClock).await?;
+        let reason = self.reason(reason)?;
+        let was = self.clock.doubt().unwrap_or_default();
+        let caller = call.caller.to_string();
+        let event = Event::new(EventKind::ClockAccepted, self.clock.now(), &caller)
+            .and("doubt", was)
+            .and("reason", reason.commitment.to_string());
+        self.store.append(event).await?;
+        self.clock.accept();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ClockWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClockWatch")
+            .field("doubt", &self.doubt())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far the two clocks may part between two looks, in milliseconds.
+const JUMP_MS_MAX: i64 = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{ManualClock, Seconds};
+
+    fn at(unix_s: i64) -> Timestamp {
+        Timestamp::from_unix_s(unix_s).unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_in_doubt_until_accepted() {
+        let manual = Arc::new(ManualClock::new(at(1_000)));
+        let watch = ClockWatch::new(manual.clone(), None);
+        manual.advance(Seconds::new(86_400));
+        assert!(watch.sure().is_ok(), "time that passes is no jump");
+        manual.set_wall(at(50));
+        assert!(watch.sure().is_err());
+        manual.advance(Seconds::new(1));
+        assert!(watch.sure().is_err(), "doubt does not wear off");
+        watch.accept();
+        assert!(watch.sure().is_ok());
+    }
+
+    #[test]
+    fn a_clock_before_the_last_event_is_in_doubt() {
+        let manual = Arc::new(ManualClock::new(at(1_000)));
+        assert!(
+            ClockWatch::new(manual.clone(), Some(at(1_004)))
+                .sure()
+                .is_ok()
+        );
+        assert!(ClockWatch::new(manual, Some(at(1_006))).sure().is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! One issuance: a straight walk (DESIGN section 4).
+//!
+//! ```text
+//! caller, request        the door made them of valid types
+//!   -> facts             store::standing, with versions
+//!   -> permit            policy::decide, with the facts that hold now
+//!   -> plan              authority::plan_svid: the exact bytes, linted
+//!   -> recorded          store::record: durable, and the facts' versions still hold
+//!   -> svid              authority::finish: signed, read back, compared, durable
+//! ```
+//!
+//! Promises: nothing is minted that policy did not permit at that moment, nothing is signed that
+//! is not recorded, no certificate outlives its right; a request gives a public key and nothing
+//! else. A repeated request with the same idempotency key gets the same certificate.
+//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation.
+
+use crate::attestation::{Caller, Obtainer};
+use crate::elevation::{Elevation, Instances, Move, State};
+use crate::id::{ElevationId, Instance, TokenId};
+use crate::identity::Subject;
+use crate::pki::{MintTerms, Svid};
+use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
+use crate::scope::Scope;
+use crate::service::ask::principal;
+use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
+use crate::store::{ElevationFilter, Record, RetryKey, Standing, record};
+use crate::time::{Seconds, Timestamp};
+use crate::x509::{IgnoredRequest, VerifiedCsr};
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct IssueRequest {
+    /// PKCS#10, PEM or DER.
+    pub csr: Vec<u8>,
+    /// For whom; the caller himself when absent.
+    pub subject: Option<Subject>,
+    /// With which scope; none for the base SVID.
+    pub scope: Option<Scope>,
+    /// From which elevation; the open one for the scope when absent.
+    pub elevation: Option<ElevationId>,
+    /// The life wished for.
+    pub life: Option<Seconds>,
+    /// Makes a repeated request find the first one's certificate.
+    pub idempotency_key: Option<String>,
+}
+
+/// What was minted.
+#[derive(Debug)]
+pub struct Issued {
+    /// The certificate with its chain and events.
+    pub svid: Svid,
+    /// What else the request asked for, and did not get.
+    pub ignored: Vec<IgnoredRequest>,
+}
+
+/// A request whose parts are all resolved.
+struct Walk<'a> {
+    call: &'a Call,
+    subject: Subject,
+    /// For which running holder: the caller's own key, or that of the request.
+    instance: Instance,
+    elevation: Option<ElevationId>,
+    life: Option<Seconds>,
+    retry: Option<RetryKey>,
+}
+
+impl Service {
+    /// Mints one SVID.
+    ///
+    /// # Errors
+    /// Why not; every refusal is recorded.
+    pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
+        let elevated = request.scope.is_some() || request.elevation.is_some();
+        let subject = whom(call, request.subject.as_ref())?;
+        let csr = match VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated)) {
+            Ok(csr) => csr,
+            Err(error) => {
+                let code = error.code();
+                return Err(self
+                    .refused_by_rule(call, Some(&subject), code, error.into())
+                    .await);
+            }
+        };
+        let instance = match &call.caller {
+            Caller::Workload(workload) => workload.instance,
+            Caller::Operator(_) | Caller::Token(..) => {
+                Instance::from_bytes(*csr.fingerprint().as_bytes())
+            }
+        };
+        let elevation = match (request.elevation, &request.scope) {
+            (Some(id), _) => Some(id),
+            (None, Some(scope)) => Some(self.open_for(&subject, scope, instance).await?),
+            (None, None) => None,
+        };
+        let walk = Walk {
+            retry: retry_key(call, &request, &csr),
+            life: request.life,
+            call,
+            subject,
+            instance,
+            elevation,
+        };
+        for _ in 0..DECIDE_ATTEMPTS_MAX {
+            match self.walk(&walk, &csr).await {
+                Err(ServiceError::Store(error)) if is_stale(&error) => {}
+                Ok(svid) => {
+                    self.metrics.minted(elevated);
+                    return Ok(Issued {
+                        svid,
+                        ignored: csr.ignored().to_vec(),
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// The walk itself, once, on the facts of this moment.
+    async fn walk(&self, walk: &Walk<'_>, csr: &VerifiedCsr) -> Result<Svid, ServiceError> {
+        let now = self.clock.sure()?;
+        let policy = self.in_force()?;
+        let subject = Some(walk.subject.clone());
+        let Standing {
+            facts,
+            entry,
+            elevation,
+        } = self.store.standing(subject, walk.elevation).await?;
+        let elevation = match (walk.elevation, elevation) {
+            (Some(_), None) => return Err(ServiceError::NotFound("elevation")),
+            (Some(_), Some(elevation)) if elevation.request.subject != walk.subject => {
+                return Err(ServiceError::NotFound("elevation"));
+            }
+            (_, elevation) => elevation,
+        };
+        if elevation.is_none() {
+            let obtains = entry
+                .as_ref()
+                .is_some_and(|entry| obtains(&walk.call.caller, entry));
+            if !obtains {
+                return Err(self.not_an_obtainer(walk).await);
+            }
+        }
+        let life = self.life(
+            walk,
+            &policy,
+            entry.map(|entry| entry.terms.life),
+            elevation.as_ref(),
+            now,
+        )?;
+        let ask = Ask {
+            principal: principal(&walk.call.caller),
+            act: act(&walk.subject, elevation.as_ref()),
+            source: walk.call.source,
+        };
+        let permit = match decide(&policy.bundle, ask, facts, now, life) {
+            Verdict::Permit(permit) => permit,
+            Verdict::Denial(denial) => return Err(self.refused(walk.call, &denial).await),
+        };
+        // A permit for a pending elevation is what it waited for: policy or the hour has changed.
+        if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
+            self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
+                .await?;
+            return Err(ServiceError::Store(crate::store::StoreError::FactChanged(
+                "the elevation",
+            )));
+        }
+        let terms = MintTerms {
+            caller: &walk.call.caller,
+            instance: walk.instance,
+            elevation: elevation.as_ref(),
+            spend: spent(&walk.call.caller),
+            retry: walk.retry.clone(),
+        };
+        let plan = self
+            .authority
+            .plan_svid(&permit, csr, terms, now, &self.entropy)?;
+        let svid = match record(self.store.as_ref(), plan).await? {
+            Record::New(recorded) => {
+                self.authority
+                    .finish(self.store.as_ref(), recorded, now)
+                    .await?
+            }
+            Record::Repeated(intent) => {
+                self.authority
+                    .again(self.store.as_ref(), intent, now)
+                    .await?
+            }
+        };
+        if elevation.is_some() {
+            self.elevations_changed();
+        }
+        Ok(svid)
+    }
+
+    /// The seconds from now to the last one that the right, the scope, the profile and the
+    /// issuer leave, all of them inclusive: less one each.
+    fn life(
+        &self,
+        walk: &Walk<'_>,
+        policy: &crate::service::InForce,
+        entry_life: Option<Seconds>,
+        elevation: Option<&Elevation>,
+        now: Timestamp,
+    ) -> Result<Seconds, ServiceError> {
+        let Some(elevation) = elevation else {
+            let longest = entry_life.unwrap_or(Seconds::new(u32::MAX));
+            let wish = walk.life.map_or(longest, |wish| wish.min(longest));
+            let life = self.authority.life_for(false, Some(wish), now).min(longest);
+            return Ok(less_the_inclusive_second(life));
+        };
+        let ends_at = if is_pending(elevation) {
+            now.plus(elevation.request.duration)
+        } else {
+            elevation.mintable(walk.instance, now)?
+        };
+        let scope = &elevation.request.scope;
+        let svid_life = policy
+            .bundle
+            .catalogue()
+            .terms(scope)
+            .map(|terms| terms.svid_life);
+        let longest = svid_life.unwrap_or_default();
+        let wish = walk.life.map_or(longest, |wish| wish.min(longest));
+        let life = self.authority.life_for(true, Some(wish), now).min(longest);
+        Ok(less_the_inclusive_second(life.min(ends_at.since(now))))
+    }
+
+    /// The elevation that a caller means when he names only the scope: the newest open one that
+    /// serves his instance.
+    async fn open_for(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        instance: Instance,
+    ) -> Result<ElevationId, ServiceError> {
+        let filter = ElevationFilter {
+            subject: Some(subject.clone()),
+            scope: Some(scope.clone()),
+            open_only: true,
+            ..ElevationFilter::default()
+        };
+        let open = self
+            .store
+            .elevations(filter, None, OPEN_LOOKED_AT_MAX)
+            .await?;
+        let serves = |elevation: &Elevation| match elevation.request.instances {
+            Instances::One(one) => one == instance,
+            Instances::All | Instances::Count(_) => true,
+        };
+        let newest = open.into_iter().rev().map(|row| row.elevation).find(serves);
+        newest
+            .map(|elevation| elevation.id)
+            .ok_or(ServiceError::NoElevation)
+    }
+
+    async fn not_an_obtainer(&self, walk: &Walk<'_>) -> ServiceError {
+        let error = ServiceError::NotFound("registration entry that this caller may obtain");
+        self.refused_by_rule(walk.call, Some(&walk.subject), "not_an_obtainer", error)
+            .await
+    }
+}
+
+/// For whom a caller asks. Only an agent names somebody else; `obtains` judges him.
+fn whom(call: &Call, named: Option<&Subject>) -> Result<Subject, ServiceError> {
+    match (named, call.caller.subject()) {
+        (Some(named), _) => Ok(named.clone()),
+        (None, Some(own)) => Ok(own.clone()),
+        (None, None) => Err(ServiceError::Field(
+            "name the subject: an operator has no own SVID",
+        )),
+    }
+}
+
+/// Whether the entry lets the caller obtain the base SVID.
+fn obtains(caller: &Caller, entry: &crate::attestation::Entry) -> bool {
+    let subject = &entry.terms.subject;
+    match caller {
+        Caller::Operator(_) => false,
+        Caller::Token(_, own) => {
+            own == subject && entry.terms.obtained_by.contains(&Obtainer::Token)
+        }
+        Caller::Workload(workload) if workload.name.scope().is_some() => false,
+        Caller::Workload(workload) => {
+            let own = workload.name.subject();
+            let agent = Obtainer::Agent(own.id().clone());
+            own == subject || entry.terms.obtained_by.contains(&agent)
+        }
+    }
+}
+
+fn act(subject: &Subject, elevation: Option<&Elevation>) -> Act {
+    match elevation {
+        None => Act::Issue {
+            subject: subject.clone(),
+        },
+        Some(elevation) => Act::Elevate(elevate_act(elevation)),
+    }
+}
+
+/// The question that an elevation puts, the same at its opening and at every mint.
+pub(crate) fn elevate_act(elevation: &Elevation) -> ElevateAct {
+    let request = &elevation.request;
+    ElevateAct {
+        subject: request.subject.clone(),
+        scope: request.scope.clone(),
+        asked: request.duration,
+        has_reason: request.reason.is_some(),
+        // One grammar in both rooms, so nothing is lost here.
+        ticket: request
+            .ticket
+            .as_ref()
+            .and_then(|ticket| ticket.as_str().parse().ok()),
+        scheduled: request.not_before.is_some(),
+        on_demand: request.on_demand,
+        break_glass: request.break_glass,
+    }
+}
+
+const fn is_pending(elevation: &Elevation) -> bool {
+    matches!(elevation.state, State::Pending { .. })
+}
+
+const fn spent(caller: &Caller) -> Option<TokenId> {
+    match caller {
+        Caller::Token(id, _) => Some(*id),
+        Caller::Operator(_) | Caller::Workload(_) => None,
+    }
+}
+
+fn retry_key(call: &Call, request: &IssueRequest, csr: &VerifiedCsr) -> Option<RetryKey> {
+    let key = request.idempotency_key.clone()?;
+    let asked = format!(
+        "{:?} {:?} {:?} {:?} {}",
+        request.subject,
+        request.scope,
+        request.elevation,
+        request.life,
+        csr.fingerprint()
+    );
+    let digest = crate::x509::Fingerprint::of(asked.as_bytes());
+    Some(RetryKey {
+        caller: call.caller.to_string(),
+        key,
+        request: *digest.as_bytes(),
+    })
+}
+
+/// A certificate is valid through its last second (RFC 5280 4.1.2.5).
+fn less_the_inclusive_second(life: Seconds) -> Seconds {
+    Seconds::new(life.count().saturating_sub(1))
+}
+
+/// How many open elevations of one subject and scope are looked at.
+const OPEN_LOOKED_AT_MAX: u32 = 64;

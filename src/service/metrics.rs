@@ -1,0 +1,89 @@
+//! What the walks count.
+//!
+//! Promises: every label is always present and from a closed list, so that no caller can make
+//! series (assurance O4); no subject, scope or secret is a label.
+//! Refuses: histograms of caller-chosen values.
+
+use std::fmt;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::pki::IssuerName;
+use crate::service::Service;
+
+/// Counters of one service.
+#[derive(Clone, Default)]
+pub(crate) struct Metrics {
+    minted: Family<Kind, Counter>,
+    refused: Family<Why, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    profile: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Why {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Issuer {
+    issuer: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn minted(&self, elevated: bool) {
+        let profile = if elevated { "elevated" } else { "base" };
+        self.minted.get_or_create(&Kind { profile }).inc();
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&Why { reason }).inc();
+    }
+}
+
+impl Service {
+    /// Every metric as text in the format of `OpenMetrics`.
+    pub fn metrics(&self) -> String {
+        let mut registry = Registry::with_prefix("protem");
+        let ends = Family::<Issuer, Gauge>::default();
+        let doubt = Gauge::<i64>::default();
+        registry.register("svids_minted", "SVIDs minted", self.metrics.minted.clone());
+        registry.register("refusals", "Requests refused", self.metrics.refused.clone());
+        registry.register(
+            "issuer_not_after_seconds",
+            "Issuer's last second",
+            ends.clone(),
+        );
+        registry.register(
+            "clock_in_doubt",
+            "1 while minting stops for it",
+            doubt.clone(),
+        );
+        for name in IssuerName::INTERMEDIATES {
+            let issuer = Issuer {
+                issuer: name.as_str(),
+            };
+            ends.get_or_create(&issuer)
+                .set(self.authority.issuing(name).not_after().unix_s());
+        }
+        doubt.set(i64::from(self.clock.doubt().is_some()));
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}

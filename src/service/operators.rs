@@ -1,0 +1,59 @@
+//! Operator credentials: the first login, before any person or workload is known.
+//!
+//! Promises: made at the first start, or by whoever holds the server's own files (above policy,
+//! like the kill switch on the local socket); recorded; kept only as a digest.
+//! Refuses: to be made over the network.
+
+use crate::attestation::{Bearer, Caller, SecretDigest};
+use crate::audit::{Event, EventKind};
+use crate::id::OperatorId;
+use crate::service::{SERVER, Service, ServiceError};
+use crate::store::NewOperator;
+
+impl Service {
+    /// Makes an operator credential. The caller of this function holds the server itself.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub async fn create_operator(&self) -> Result<Bearer, ServiceError> {
+        let bearer = Bearer::operator(&self.entropy);
+        let id = match &bearer {
+            Bearer::Operator(id, _) => *id,
+            Bearer::JoinToken(..) => return Err(ServiceError::Token),
+        };
+        let event = Event::new(EventKind::OperatorCreated, self.now(), SERVER)
+            .and("operator", id.to_string());
+        self.store
+            .create_operator(NewOperator {
+                id,
+                digest: bearer.digest(),
+                event,
+            })
+            .await?;
+        Ok(bearer)
+    }
+
+    /// Whether any operator credential exists.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn has_operator(&self) -> Result<bool, ServiceError> {
+        Ok(self.store.has_operator().await?)
+    }
+
+    /// Who holds an operator credential.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] without saying which part was wrong.
+    pub async fn operator_holder(
+        &self,
+        id: OperatorId,
+        digest: &SecretDigest,
+    ) -> Result<Caller, ServiceError> {
+        let row = self.store.operator(id).await?;
+        match row.filter(|row| row.digest.matches(digest)) {
+            Some(_) => Ok(Caller::Operator(id)),
+            None => Err(ServiceError::NotFound("operator credential")),
+        }
+    }
+}

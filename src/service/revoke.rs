@@ -1,0 +1,279 @@
+//! Ending elevations before their time: cancel, withdraw, revoke, and the kill switch.
+//!
+//! Promises: an end is durable before it is answered, and from then on nothing is minted from
+//! the elevation; what was minted before lives until its own notAfter. Stopping everything also
+//! stops minting until it is released.
+//! Refuses: to end what is over already; to let a stranger learn that an elevation exists.
+
+use crate::audit::{Event, EventKind, Key};
+use crate::elevation::{Elevation, End, Move, State};
+use crate::id::{ElevationId, Instance};
+use crate::identity::Subject;
+use crate::policy::{OperateVerb, RevokeAct};
+use crate::scope::Scope;
+use crate::service::{Call, DECIDE_ATTEMPTS_MAX, SERVER, Service, ServiceError, is_stale};
+use crate::store::{ElevationChange, ElevationFilter, ElevationRow, Minting, Reason};
+use crate::time::Timestamp;
+
+/// Which elevations are to end.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Every one, and minting with them.
+    Everything,
+    /// Those that serve this instance.
+    Instance(Instance),
+    /// Those for this scope.
+    Scope(Scope),
+    /// Those of this subject.
+    Subject(Subject),
+}
+
+/// What ending many came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// How many ended.
+    pub elevations: u32,
+    /// Whether minting is stopped now.
+    pub minting_stopped: bool,
+}
+
+impl Service {
+    /// Takes back a request before it was activated; by who asked.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn cancel(&self, call: &Call, id: ElevationId) -> Result<ElevationRow, ServiceError> {
+        let row = self.elevation(call, id).await?;
+        if row.elevation.request.asked_by.0 != call.caller.to_string() {
+            return Err(ServiceError::Field(
+                "only who asked for an elevation can cancel it",
+            ));
+        }
+        self.end_one(call, id, Move::Cancel, None).await
+    }
+
+    /// Ends an elevation at once: by its own subject, who gives it back, or by a permitted
+    /// caller.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn revoke(
+        &self,
+        call: &Call,
+        id: ElevationId,
+        reason: &str,
+    ) -> Result<ElevationRow, ServiceError> {
+        let row = self.elevation(call, id).await?;
+        let reason = self.reason(reason)?;
+        let own = call.caller.subject() == Some(&row.elevation.request.subject);
+        let active = matches!(row.elevation.state, State::Active { .. });
+        let step = if own && active {
+            Move::Withdraw
+        } else {
+            Move::Revoke
+        };
+        if !own {
+            let request = &row.elevation.request;
+            let act = RevokeAct {
+                subject: Some(request.subject.clone()),
+                scope: Some(request.scope.clone()),
+            };
+            self.may_revoke(call, act).await?;
+        }
+        self.end_one(call, id, step, Some(&reason)).await
+    }
+
+    /// Ends every open elevation that the target names.
+    ///
+    /// # Errors
+    /// When policy refuses, or an end cannot be recorded; those recorded before stay ended.
+    pub async fn revoke_many(
+        &self,
+        call: &Call,
+        target: Target,
+        reason: &str,
+    ) -> Result<Revoked, ServiceError> {
+        let reason = self.reason(reason)?;
+        let mut filter = ElevationFilter {
+            open_only: true,
+            ..ElevationFilter::default()
+        };
+        match &target {
+            Target::Everything => {}
+            Target::Instance(instance) => filter.instance = Some(*instance),
+            Target::Scope(scope) => filter.scope = Some(scope.clone()),
+            Target::Subject(subject) => filter.subject = Some(subject.clone()),
+        }
+        let act = RevokeAct {
+            subject: filter.subject.clone(),
+            scope: filter.scope.clone(),
+        };
+        self.may_revoke(call, act).await?;
+        if matches!(target, Target::Everything) {
+            self.stop_minting(call, &reason).await?;
+        }
+        let mut ended = 0_u32;
+        let mut after = None;
+        loop {
+            let page = self
+                .store
+                .elevations(filter.clone(), after, REVOKE_AT_ONCE)
+                .await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.opened.number());
+            for row in page {
+                match self
+                    .end_one(call, row.elevation.id, Move::Revoke, Some(&reason))
+                    .await
+                {
+                    Ok(_) => ended = ended.saturating_add(1),
+                    // It ended by itself meanwhile.
+                    Err(ServiceError::Move(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let minting_stopped = self.store.minting().await?.stopped;
+        Ok(Revoked {
+            elevations: ended,
+            minting_stopped,
+        })
+    }
+
+    /// Lets minting go on after everything was stopped.
+    ///
+    /// # Errors
+    /// When policy refuses, or it cannot be recorded.
+    pub async fn release_minting(
+        &self,
+        call: &Call,
+        reason: &str,
+    ) -> Result<Minting, ServiceError> {
+        self.operate(call, OperateVerb::ReleaseMinting).await?;
+        let reason = self.reason(reason)?;
+        let event = Event::new(
+            EventKind::MintingReleased,
+            self.now(),
+            &call.caller.to_string(),
+        )
+        .and("reason", reason.commitment.to_string());
+        Ok(self.store.set_minting(false, event).await?)
+    }
+
+    /// Whether minting is stopped, and why the clock is in doubt, if it is.
+    ///
+    /// # Errors
+    /// When the caller may not know, or the store cannot be read.
+    pub async fn minting(&self, call: &Call) -> Result<(Minting, Option<String>), ServiceError> {
+        self.operate(call, OperateVerb::ReadState).await?;
+        Ok((self.store.minting().await?, self.clock.doubt()))
+    }
+
+    async fn stop_minting(&self, call: &Call, reason: &Reason) -> Result<(), ServiceError> {
+        let event = Event::new(
+            EventKind::MintingStopped,
+            self.now(),
+            &call.caller.to_string(),
+        )
+        .and("reason", reason.commitment.to_string());
+        self.store.set_minting(true, event).await?;
+        tracing::error!(caller = %call.caller, "minting is stopped");
+        Ok(())
+    }
+
+    /// Makes one move of one elevation, anew when it moved meanwhile.
+    async fn end_one(
+        &self,
+        call: &Call,
+        id: ElevationId,
+        step: Move,
+        reason: Option<&Reason>,
+    ) -> Result<ElevationRow, ServiceError> {
+        for _ in 0..DECIDE_ATTEMPTS_MAX {
+            let row = self.store.elevation(id).await?;
+            let elevation = row.ok_or(ServiceError::NotFound("elevation"))?.elevation;
+            match self
+                .move_elevation(elevation, step, call, reason, self.now())
+                .await
+            {
+                Err(ServiceError::Store(error)) if is_stale(&error) => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    let row = self.store.elevation(id).await?;
+                    return row.ok_or(ServiceError::NotFound("elevation"));
+                }
+            }
+        }
+        Err(ServiceError::Busy)
+    }
+
+    /// One move with its event.
+    pub(crate) async fn move_elevation(
+        &self,
+        elevation: Elevation,
+        step: Move,
+        call: &Call,
+        reason: Option<&Reason>,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        self.move_as(elevation, step, &call.caller.to_string(), reason, now)
+            .await
+    }
+
+    /// A move that no caller asked for.
+    pub(crate) async fn run_out(
+        &self,
+        elevation: Elevation,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        self.move_as(elevation, Move::RunOut, SERVER, None, now)
+            .await
+    }
+
+    async fn move_as(
+        &self,
+        elevation: Elevation,
+        step: Move,
+        caller: &str,
+        reason: Option<&Reason>,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        let from_version = elevation.version;
+        let after = elevation.moved(step, now)?;
+        let (kind, outcome) = told(&after.state);
+        let event = Event::new(kind, now, caller)
+            .with(Key::Elevation, after.id.to_string())
+            .with(Key::Outcome, outcome)
+            .with(Key::Scope, after.request.scope.as_str())
+            .with(Key::Subject, after.request.subject.to_string());
+        let event = match reason {
+            Some(reason) => event.and("reason", reason.commitment.to_string()),
+            None => event,
+        };
+        let reason = reason.map(Reason::copied);
+        let change = ElevationChange {
+            from_version,
+            after,
+            event,
+            reason,
+        };
+        self.store.change_elevation(change).await?;
+        self.elevations_changed();
+        Ok(())
+    }
+}
+
+/// How an event tells the state that a move led to.
+const fn told(state: &State) -> (EventKind, &'static str) {
+    match state {
+        // A move never leads to these two; were it to, the event would still be true.
+        State::Active { .. } | State::Approved { .. } => (EventKind::ElevationApproved, "approved"),
+        State::Cancelled { .. } => (EventKind::ElevationCancelled, "cancelled"),
+        State::Denied { .. } => (EventKind::ElevationDenied, "denied"),
+        State::Ended { how, .. } => (EventKind::ElevationEnded, End::as_str(*how)),
+        State::Lapsed { .. } => (EventKind::ElevationLapsed, "lapsed"),
+        State::Pending { .. } => (EventKind::ElevationPending, "pending"),
+    }
+}
+
+const REVOKE_AT_ONCE: u32 = 256;

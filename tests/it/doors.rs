@@ -1,0 +1,469 @@
+//! The listener as a stranger meets it: real sockets, real handshakes, a clock moved by hand.
+//!
+//! What is promised: no resumption of any kind, the end of a connection at its certificate's end,
+//! limits on every wait and count, one host, no chunks, an end that comes.
+
+mod peer;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use protem::api::extract::{Json, Query};
+use protem::api::listener::limits::Limits;
+use protem::api::listener::{Door, Peer, Transport, tls};
+use protem::api::request::Passage;
+use protem::id::entropy::Entropy;
+use protem::time::{Clock, ManualClock, Seconds, Timestamp};
+use protem::wire::elevation::ElevationRequest;
+use protem::wire::page::PageQuery;
+use rustls::HandshakeKind;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use peer::{Authority, Client};
+use wire::{Answer, Http1};
+
+/// Acts that begin when they are asked for and end when the test says so.
+#[derive(Clone)]
+struct Acts {
+    begun: watch::Sender<usize>,
+    done: watch::Sender<usize>,
+    may_end: watch::Sender<bool>,
+}
+
+impl Default for Acts {
+    fn default() -> Self {
+        Self {
+            begun: watch::Sender::new(0),
+            done: watch::Sender::new(0),
+            may_end: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Acts {
+    async fn act(&self) -> &'static str {
+        self.begun.send_modify(|count| *count += 1);
+        self.may_end.subscribe().wait_for(|may| *may).await.unwrap();
+        self.done.send_modify(|count| *count += 1);
+        "done"
+    }
+
+    async fn never(&self) -> &'static str {
+        self.begun.send_modify(|count| *count += 1);
+        std::future::pending().await
+    }
+
+    async fn begun(&self, wanted: usize) {
+        self.begun
+            .subscribe()
+            .wait_for(|begun| wanted <= *begun)
+            .await
+            .unwrap();
+    }
+
+    fn may_end(&self) {
+        self.may_end.send_replace(true);
+    }
+}
+
+/// A door on a port of its own, and what its tests hold in hand.
+struct House {
+    address: std::net::SocketAddr,
+    authority: Authority,
+    clock: Arc<ManualClock>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    acts: Acts,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl House {
+    async fn open() -> Self {
+        Self::with(Limits::standard()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
+        let authority = Authority::new();
+        let clock = Arc::new(ManualClock::new(noon()));
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let acts = Acts::default();
+        let verifier = tls::client_verifier([authority.root_der()]).unwrap();
+        let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let config = tls::server_config(authority.server(), verifier, shared.clone()).unwrap();
+        let passage = Passage {
+            clock: shared.clone(),
+            entropy: Arc::new(Entropy::seeded(1)),
+            tracker: tracker.clone(),
+        };
+        let door = Door {
+            transport: Transport::Tls(Arc::new(config)),
+            router: passage.before(routes(&acts)),
+            limits,
+            clock: shared,
+            tracker: tracker.clone(),
+            stop: stop.clone(),
+        };
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self {
+            address: socket.local_addr().unwrap(),
+            authority,
+            clock,
+            tracker,
+            stop,
+            acts,
+            serving: tokio::spawn(door.serve(socket)),
+        }
+    }
+
+    /// Stops the door and waits until nothing of it is left.
+    async fn end(&mut self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+        (&mut self.serving).await.unwrap();
+    }
+
+    fn stranger(&self) -> Client {
+        Client::new(self.address, &self.authority, None)
+    }
+
+    /// A client whose certificate ends `life` after noon.
+    fn workload(&self, life: Seconds) -> Client {
+        let web = self.authority.svid("spiffe://td.example/web", noon(), life);
+        Client::new(self.address, &self.authority, Some(web))
+    }
+}
+
+fn noon() -> Timestamp {
+    "2026-01-31T12:00:00Z".parse().unwrap()
+}
+
+fn routes(acts: &Acts) -> Router {
+    let (acting, waiting) = (acts.clone(), acts.clone());
+    Router::new()
+        .route("/who", get(who))
+        .route("/panic", get(async || -> &'static str { panic!("a bug") }))
+        .route("/ask", post(async |_: Json<ElevationRequest>| "asked"))
+        .route("/list", get(async |_: Query<PageQuery>| "listed"))
+        .route("/act", post(async move || acting.act().await))
+        .route("/never", get(async move || waiting.never().await))
+}
+
+async fn who(axum::Extension(peer): axum::Extension<Peer>) -> String {
+    match peer.certificate {
+        None => "nobody".to_owned(),
+        Some(names) => names.uris.join(","),
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_who_its_certificate_says_or_nobody() {
+    let house = House::open().await;
+    let nobody = house.stranger().http1().await.unwrap().get("/who").await;
+    assert_eq!(nobody.body, "nobody");
+    let web = house.workload(Seconds::new(300));
+    let answer = web.http1().await.unwrap().get("/who").await;
+    assert_eq!(answer.body, "spiffe://td.example/web");
+    let answer = web.http2().await.unwrap().get("/who").await.unwrap();
+    assert_eq!(answer.body, "spiffe://td.example/web");
+}
+
+#[tokio::test]
+async fn no_session_resumes_and_no_ticket_is_sent() {
+    let house = House::open().await;
+    let client = house.workload(Seconds::new(300));
+    for _ in 0..3 {
+        let mut connection = client.http1().await.unwrap();
+        connection.get("/who").await;
+        let full = [
+            Some(HandshakeKind::Full),
+            Some(HandshakeKind::FullWithHelloRetryRequest),
+        ];
+        assert!(full.contains(&connection.handshake()));
+        assert_eq!(connection.tickets(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_ended_or_foreign_certificate_opens_nothing() {
+    let house = House::open().await;
+    let web = house.workload(Seconds::new(300));
+    house.clock.advance(Seconds::new(301));
+    assert!(web.http1().await.unwrap().try_get("/who").await.is_none());
+    let foreign = Authority::new().svid("spiffe://td.example/web", noon(), Seconds::new(900));
+    let foreign = Client::new(house.address, &house.authority, Some(foreign));
+    assert!(
+        foreign
+            .http1()
+            .await
+            .unwrap()
+            .try_get("/who")
+            .await
+            .is_none()
+    );
+    let server_only = house
+        .authority
+        .server_only("spiffe://td.example/web", noon());
+    let server_only = Client::new(house.address, &house.authority, Some(server_only));
+    assert!(
+        server_only
+            .http1()
+            .await
+            .unwrap()
+            .try_get("/who")
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn an_open_connection_closes_when_its_certificate_ends() {
+    let house = House::open().await;
+    let web = house.workload(Seconds::new(300));
+    house
+        .clock
+        .set_wall(Timestamp::from_unix_ms(noon().unix_ms() + 299_800).unwrap());
+    let mut http1 = web.http1().await.unwrap();
+    let http2 = web.http2().await.unwrap();
+    http1.send("GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(http1.rest().await, "", "cut in the middle of a request");
+    assert!(http2.get("/never").await.is_none());
+}
+
+#[tokio::test]
+async fn a_request_after_the_end_is_refused_though_the_timer_has_not_run() {
+    let house = House::open().await;
+    let web = house.workload(Seconds::new(300));
+    let mut http1 = web.http1().await.unwrap();
+    let http2 = web.http2().await.unwrap();
+    assert_eq!(http1.get("/who").await.status, 200);
+    assert_eq!(http2.get("/who").await.unwrap().status, 200);
+    house.clock.advance(Seconds::new(300));
+    let answer = http1.get("/who").await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (401, "certificate_ended".into())
+    );
+    assert_eq!(http1.rest().await, "", "and the connection is over");
+    assert_eq!(http2.get("/who").await.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn a_request_names_exactly_one_host() {
+    let house = House::open().await;
+    for (head, code) in [
+        ("GET /who HTTP/1.1\r\n\r\n", "host_missing"),
+        ("GET /who HTTP/1.0\r\n\r\n", "host_missing"),
+        ("GET /who HTTP/1.1\r\nhost:\r\n\r\n", "host_invalid"),
+        ("GET /who HTTP/1.1\r\nhost: a b\r\n\r\n", "host_invalid"),
+        ("GET /who HTTP/1.1\r\nhost: u@a\r\n\r\n", "host_invalid"),
+        (
+            "GET /who HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n",
+            "host_twice",
+        ),
+        (
+            "GET http://a/who HTTP/1.1\r\nhost: b\r\n\r\n",
+            "host_differs",
+        ),
+    ] {
+        let answer = raw(&house, head).await.unwrap();
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, code.into()),
+            "{head:?}"
+        );
+    }
+    let same = "GET https://a/who HTTP/1.1\r\nhost: A\r\n\r\n";
+    assert_eq!(raw(&house, same).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_body_is_read_in_one_way() {
+    let house = House::open().await;
+    let ask = "POST /ask HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    for (rest, status) in [
+        ("content-length: 13\r\n\r\n{\"scope\":\"a\"}", 200),
+        (
+            "content-length: 13\r\ncontent-length: 13\r\n\r\n{\"scope\":\"a\"}",
+            200,
+        ),
+        (
+            "content-length: 13\r\ncontent-length: 14\r\n\r\n{\"scope\":\"a\"}",
+            400,
+        ),
+        ("content-length: +13\r\n\r\n{\"scope\":\"a\"}", 400),
+        ("content-length: 0\r\n\r\n", 400),
+        ("content-length: 99999\r\n\r\n", 413),
+        ("transfer-encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (
+            "content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            411,
+        ),
+        (
+            "transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
+            411,
+        ),
+        ("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
+        ("content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}", 415),
+    ] {
+        let answer = raw(&house, &format!("{ask}{rest}")).await.unwrap();
+        assert_eq!(answer.status, status, "{rest:?}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn heads_are_bounded_and_strict() {
+    let house = House::open().await;
+    let line = |count: usize, text: &str| {
+        format!("GET /who HTTP/1.1\r\nhost: a\r\n{}\r\n", text.repeat(count))
+    };
+    assert_eq!(
+        raw(&house, &line(65, "a: b\r\n")).await.unwrap().status,
+        431
+    );
+    let long = format!("x: {}\r\n", "y".repeat(1_000));
+    assert_eq!(raw(&house, &line(20, &long)).await.unwrap().status, 431);
+    for bad in [
+        " a: b\r\n",
+        "a : b\r\n",
+        "a: b\r\n c\r\n",
+        "a: \0\r\n",
+        "\u{e9}: b\r\n",
+    ] {
+        assert_eq!(
+            raw(&house, &line(1, bad)).await.unwrap().status,
+            400,
+            "{bad:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_that_names_its_request() {
+    let house = House::open().await;
+    let mut connection = house.stranger().http1().await.unwrap();
+    for (target, status, code) in [
+        ("/nothing", 404, "path_unknown"),
+        ("/who/", 404, "path_unknown"),
+        ("/WHO", 404, "path_unknown"),
+        ("/ask", 405, "method_unknown"),
+        ("/list?limit=x", 400, "query"),
+        ("/panic", 500, "internal"),
+    ] {
+        let answer = connection.get(target).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (status, code.into()),
+            "{target}"
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        let id = answer.header("x-request-id").unwrap();
+        assert!(answer.body.contains(&format!("urn:protem:request:{id}")));
+        assert!(!answer.body.contains("a bug"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_silent_or_slow_is_closed() {
+    let short = Duration::from_millis(30);
+    let house = House::with(Limits {
+        handshake: short,
+        head_read: short,
+        idle: short,
+        ..Limits::standard()
+    })
+    .await;
+    let mut silent = wire::Tcp::connect(house.address).await;
+    assert_eq!(silent.rest().await, "", "no handshake");
+    let mut drip = house.stranger().http1().await.unwrap();
+    drip.send("GET /who HTTP/1.1\r\nhos").await;
+    assert!(!drip.rest().await.contains("200"), "half a head");
+    let idle = house.stranger().http2().await.unwrap();
+    idle.closed().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_not_one_that_waits_for_its_answer() {
+    let house = House::with(Limits {
+        idle: Duration::from_secs(1),
+        ..Limits::standard()
+    })
+    .await;
+    let mut busy = house.stranger().http1().await.unwrap();
+    busy.send(ACT).await;
+    house.acts.begun(1).await;
+    let idle = house.stranger().http2().await.unwrap();
+    idle.closed().await;
+    house.acts.may_end();
+    assert_eq!(busy.answer().await.unwrap().body, "done");
+}
+
+#[tokio::test]
+async fn more_connections_than_a_neighbour_may_hold_are_closed() {
+    let house = House::with(Limits {
+        connections_per_neighbour: 2,
+        ..Limits::standard()
+    })
+    .await;
+    let first = house.stranger().http1().await.unwrap();
+    let mut second = house.stranger().http1().await.unwrap();
+    assert!(house.stranger().http1().await.is_none());
+    assert_eq!(second.get("/who").await.status, 200);
+    drop(first);
+    while house.stranger().http1().await.is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_act_goes_on_when_its_caller_hangs_up() {
+    let mut house = House::open().await;
+    let mut connection = house.stranger().http1().await.unwrap();
+    connection.send(ACT).await;
+    house.acts.begun(1).await;
+    drop(connection);
+    house.acts.may_end();
+    house.end().await;
+    assert_eq!(*house.acts.done.borrow(), 1);
+}
+
+#[tokio::test]
+async fn the_end_is_graceful_and_has_an_end() {
+    let mut house = House::with(Limits {
+        drain: Duration::from_millis(300),
+        ..Limits::standard()
+    })
+    .await;
+    let mut idle = house.stranger().http1().await.unwrap();
+    assert_eq!(idle.get("/who").await.status, 200);
+    let mut stuck = house.stranger().http1().await.unwrap();
+    stuck.send("GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut acting = house.stranger().http1().await.unwrap();
+    acting.send(ACT).await;
+    house.acts.begun(2).await;
+    house.stop.cancel();
+    assert_eq!(idle.rest().await, "");
+    house.acts.may_end();
+    assert!(acting.rest().await.contains("done"));
+    assert_eq!(stuck.rest().await, "");
+    house.end().await;
+}
+
+async fn raw(house: &House, request: &str) -> Option<Answer> {
+    let mut connection: Http1 = house.stranger().http1().await?;
+    connection.send(request).await;
+    connection.answer().await
+}
+
+const ACT: &str = "POST /act HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
