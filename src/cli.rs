@@ -136,7 +136,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let reach = &cli.reach;
     match cli.noun {
         Noun::Audit(verb) => verb.run(reach, screen).await,
-        Noun::Backup(args) => args.run(reach, screen).await,
+        Noun::Backup(args) => args.run(reach, screen),
         Noun::Bundle(args) => args.run(reach, screen).await,
         Noun::Clock(verb) => verb.run(reach, screen).await,
         Noun::Completion(args) => args.run(screen),
@@ -146,9 +146,9 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Entry(verb) => verb.run(reach, screen).await,
         Noun::Minting(verb) => verb.run(reach, screen).await,
         Noun::Policy(verb) => verb.run(reach, screen).await,
-        Noun::Restore(args) => args.run(reach, screen).await,
+        Noun::Restore(args) => args.run(reach, screen),
         Noun::Revoke(args) => args.run(reach, screen).await,
-        Noun::Serve(args) => args.run(screen).await,
+        Noun::Serve(args) => args.run().await,
         Noun::Svid(verb) => verb.run(reach, screen).await,
         Noun::Token(verb) => verb.run(reach, screen).await,
         Noun::Version(args) => args.run(screen),

@@ -6,13 +6,19 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
-use crate::cli::serve::gap;
+use crate::config::LogConfig;
+use crate::server::{self, DevOptions};
+use crate::telemetry;
+use crate::time::SystemClock;
 
 /// Uses the data directory of `--dir`.
 #[derive(Args)]
@@ -28,13 +34,30 @@ pub(crate) struct Dev {
     log: String,
 }
 
-// GAP(server): the body is one call into `crate::server`, then `screen.text(&next_commands(..))`
-// and waiting for the end.
-
 impl Dev {
-    pub(crate) async fn run(self, reach: &Reach, _screen: &mut Screen) -> anyhow::Result<Exit> {
-        let _ = (self.listen, self.policy, self.log);
-        gap("dev", &[&reach.dir])
+    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
+        telemetry::start(&LogConfig {
+            filter: self.log.clone(),
+            json: screen.is_json(),
+        })?;
+        let options = DevOptions {
+            directory: reach.dir.clone(),
+            listen: self.listen,
+            policy: self.policy,
+            log: self.log,
+        };
+        let dev = server::dev(&options, Arc::new(SystemClock)).await?;
+        dev.running.lifecycle.listen_for_signals()?;
+        if screen.is_json() {
+            screen.json(&json!({ "url": dev.url, "subjects": dev.subjects }))?;
+        } else {
+            let program = std::env::args().next();
+            let program = program.as_deref().unwrap_or("protem");
+            let subject = dev.subjects.first().map_or("SPIFFE_ID", String::as_str);
+            screen.text(&next_commands(program, &dev.url, &reach.dir, subject))?;
+        }
+        dev.running.lifecycle.finish(GRACE).await;
+        Ok(Exit::Done)
     }
 }
 
@@ -68,7 +91,8 @@ openssl verify -x509_strict -CAfile {bundle} -untrusted chain.pem chain.pem
     --join-token \"$({protem} token create {subject})\"
 
 # The right to `db.read`, in a certificate of its own that ends by itself.
-{protem} elevate db.read --svid web --out elevated --duration 10m --once
+{protem} elevate db.read --svid web --out elevated --duration 10m \\
+    --reason 'to try it' --once
 {protem} svid show elevated
 
 # What happened.
@@ -87,6 +111,9 @@ fn quoted(text: &str) -> String {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
+
+/// How long requests may take to end after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

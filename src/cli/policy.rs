@@ -104,10 +104,7 @@ impl Verb {
             Self::Explain(explain) => explain.run(reach, screen).await,
             Self::Activate { folder } => {
                 let files = read_bundle(&folder)?;
-                let request = PolicyRequest {
-                    files,
-                    ..PolicyRequest::default()
-                };
+                let request = PolicyRequest { files };
                 let done = reach.client()?.activate_policy(&request).await?;
                 if screen.is_json() {
                     screen.json(&done)?;
@@ -132,14 +129,13 @@ impl Explain {
     async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         let request = ExplainRequest {
             subject: self.subject,
-            scope: self.scope.into(),
+            scope: self.scope,
             duration: self.duration.map(|duration| duration.to_string()),
             reason: self.reason,
             ticket: self.ticket,
             on_demand: self.on_demand,
             break_glass: self.break_glass,
             at: self.at.map(Timestamp::rfc3339),
-            ..ExplainRequest::default()
         };
         let answer = match &self.folder {
             Some(folder) => serve::policy_explain(folder, &request, &self.supposed)?,
@@ -161,6 +157,7 @@ pub(crate) fn show_outlook(answer: &OutlookAnswer, screen: &mut Screen) -> anyho
             ("because", verdict.reason.clone().unwrap_or_default()),
             ("needs", routes(&outlook.waits_for)),
             ("for at most", outlook.duration.clone().unwrap_or_default()),
+            ("would change with", outlook.changes.join("; ")),
             ("decided by", verdict.policies.join(", ")),
             (
                 "policy",

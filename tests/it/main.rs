@@ -27,6 +27,7 @@ mod certificates;
 mod cli;
 mod client;
 mod der;
+mod dev;
 mod doors;
 mod hostile_csr;
 mod issue;

@@ -212,7 +212,8 @@ fn tell_over(view: &ElevationView, kept: &Kept, screen: &mut Screen) -> Exit {
 
 const ACTIVE: &str = "active";
 const TICK: Seconds = Seconds::new(1);
-const LAST_WITHIN: Seconds = Seconds::new(2);
+/// A renewal that gains less is not worth asking for.
+const LAST_WITHIN: Seconds = Seconds::new(5);
 const WAIT_LONGEST: Seconds = Seconds::new(50);
 /// A server that answers at once instead of waiting is not asked without a break.
 const REPEAT_AFTER: Seconds = Seconds::new(1);
