@@ -22,7 +22,6 @@
     reason = "a test speaks by failing, and owns its process; helpers here are not `in tests` for \
               clippy.toml"
 )]
-
 #![allow(
     clippy::cast_possible_truncation,
     clippy::needless_pass_by_value,
@@ -34,6 +33,7 @@ mod certificates;
 mod cli;
 mod client;
 mod der;
+mod dev;
 mod doors;
 mod hostile_csr;
 mod issue;

@@ -99,7 +99,9 @@ impl Draft {
     }
 
     pub(super) fn tbs(&self, ca: &PrivateKey) -> Vec<u8> {
-        let key_id = self.issuer_key_id.unwrap_or_else(|| ca.public_key().key_id());
+        let key_id = self
+            .issuer_key_id
+            .unwrap_or_else(|| ca.public_key().key_id());
         let authority = extension("2.5.29.35", false, &seq(&[tlv(0x80, &key_id)]));
         let extensions: Vec<_> = self
             .extensions
