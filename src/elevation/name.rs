@@ -24,19 +24,19 @@ pub enum End {
 /// The bare name of a state, for filters and messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateName {
-    /// See [`State::Active`].
+    /// See [`State::Active`](crate::elevation::State::Active).
     Active,
-    /// See [`State::Approved`].
+    /// See [`State::Approved`](crate::elevation::State::Approved).
     Approved,
-    /// See [`State::Cancelled`].
+    /// See [`State::Cancelled`](crate::elevation::State::Cancelled).
     Cancelled,
-    /// See [`State::Denied`].
+    /// See [`State::Denied`](crate::elevation::State::Denied).
     Denied,
-    /// See [`State::Ended`].
+    /// See [`State::Ended`](crate::elevation::State::Ended).
     Ended,
-    /// See [`State::Lapsed`].
+    /// See [`State::Lapsed`](crate::elevation::State::Lapsed).
     Lapsed,
-    /// See [`State::Pending`].
+    /// See [`State::Pending`](crate::elevation::State::Pending).
     Pending,
 }
 

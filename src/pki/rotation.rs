@@ -67,7 +67,7 @@ impl Authority {
         Ok((authority, started))
     }
 
-    /// Renews every intermediate that has lived for [`RENEW_AFTER_PERCENT`] of its life, or whose
+    /// Renews every intermediate that has lived for 45 % of its life, or whose
     /// issuer has changed. Answers which were renewed. Safe to call at any time: a reconciler.
     ///
     /// # Errors
