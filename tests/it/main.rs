@@ -29,6 +29,7 @@ mod doors;
 mod hostile_csr;
 mod issue;
 mod lint;
+mod manual;
 mod openssl_csr;
 mod store_contract;
 mod store_sqlite;
