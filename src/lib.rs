@@ -33,10 +33,10 @@
 //! | signing | [`pki`] | profiles, plans, issuers, the signature, the trust bundle |
 //! | walks | [`service`] | issue, elevate, revoke, sweep, search, and the admin plane |
 //! | doors | [`api`] | REST over TLS: connections, extractors, problems, one file an endpoint |
-//! | doors | `client` | the same door from outside |
+//! | doors | [`client`] | the same door from outside |
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
-//! | root | `cli` | the command `protem`: a client, also of a server in its own process |
+//! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
 //!
 //! Ten minutes: this page, then [`service::issue`] (the walk), then `tests/it/issue.rs` (the same
 //! walk as tests), then `policy/elevate.cedar` (why it said yes).
@@ -73,6 +73,8 @@
 pub mod api;
 pub mod attestation;
 pub mod audit;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod elevation;
 pub mod id;

@@ -88,15 +88,23 @@ pub enum StartError {
 /// # Errors
 /// Why it does not start.
 pub async fn serve(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<(), StartError> {
-    let running = start(config, clock).await?;
-    running
-        .lifecycle
-        .listen_for_signals()
-        .map_err(StartError::Signals)?;
-    tracing::info!(address = %running.address, "serving");
-    running.lifecycle.finish(GRACE).await;
-    tracing::info!("stopped");
-    Ok(())
+    start(config, clock).await?.wait().await
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, and then until what is under way has ended.
+    ///
+    /// # Errors
+    /// When no signals can be received.
+    pub async fn wait(self) -> Result<(), StartError> {
+        self.lifecycle
+            .listen_for_signals()
+            .map_err(StartError::Signals)?;
+        tracing::info!(address = %self.address, "serving");
+        self.lifecycle.finish(GRACE).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 /// Starts a server.

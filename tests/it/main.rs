@@ -24,15 +24,20 @@
 )]
 
 mod certificates;
+mod cli;
+mod client;
 mod der;
 mod doors;
 mod hostile_csr;
 mod issue;
 mod lint;
 mod manual;
+mod openapi;
 mod openssl_csr;
+mod rest;
 mod store_contract;
 mod store_sqlite;
+mod test_server;
 mod tidy;
 mod tools;
 mod world;
