@@ -135,7 +135,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let reach = &cli.reach;
     match cli.noun {
         Noun::Audit(verb) => verb.run(reach, screen).await,
-        Noun::Backup(args) => args.run(reach, screen).await,
+        Noun::Backup(args) => args.run(reach, screen),
         Noun::Bundle(args) => args.run(reach, screen).await,
         Noun::Clock(verb) => verb.run(reach, screen).await,
         Noun::Completion(args) => args.run(screen),
@@ -145,7 +145,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Entry(verb) => verb.run(reach, screen).await,
         Noun::Minting(verb) => verb.run(reach, screen).await,
         Noun::Policy(verb) => verb.run(reach, screen).await,
-        Noun::Restore(args) => args.run(reach, screen).await,
+        Noun::Restore(args) => args.run(reach, screen),
         Noun::Revoke(args) => args.run(reach, screen).await,
         Noun::Serve(args) => args.run(screen).await,
         Noun::Svid(verb) => verb.run(reach, screen).await,
@@ -176,7 +176,7 @@ mod tests {
             "protem entry put -f entries.toml",
             "protem entry put --subject spiffe://td/a --owner shop --group web --life 1h",
             "protem audit export --scope db.read --from 2026-01-01T00:00:00Z",
-            "protem policy explain --subject spiffe://td/a --scope db.read --approval sre:2",
+            "protem policy explain policy --subject spiffe://td/a --scope db.read --approval sre:2",
             "protem completion bash",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");

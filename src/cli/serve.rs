@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::cli::exit::Exit;
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
-use crate::config::{LogConfig, ServerConfig};
+use crate::config::ServerConfig;
 use crate::server::{self, DevOptions, DevServer, Supposed};
 use crate::telemetry;
 use crate::time::SystemClock;
@@ -65,7 +65,7 @@ pub(crate) struct Restore {
 impl Serve {
     pub(crate) async fn run(self, _screen: &mut Screen) -> anyhow::Result<Exit> {
         let config = ServerConfig::read(&self.config)?;
-        telemetry::start(&config.log)?;
+        telemetry::start(&config.log.filter, config.log.json)?;
         server::serve(&config, Arc::new(SystemClock)).await?;
         Ok(Exit::Done)
     }
@@ -73,10 +73,7 @@ impl Serve {
 
 impl Dev {
     pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
-        telemetry::start(&LogConfig {
-            filter: self.log.clone(),
-            json: false,
-        })?;
+        telemetry::start(&self.log, false)?;
         let options = DevOptions {
             directory: reach.dir.clone(),
             listen: self.listen,
@@ -90,7 +87,7 @@ impl Dev {
 }
 
 impl Backup {
-    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
+    pub(crate) fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         server::backup_store(&data_directory(self.config.as_deref(), reach)?, &self.to)?;
         screen.say(&format!("copied to `{}` and checked", self.to.display()));
         Ok(Exit::Done)
@@ -98,7 +95,7 @@ impl Backup {
 }
 
 impl Restore {
-    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
+    pub(crate) fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         server::restore_store(&self.from, &data_directory(self.config.as_deref(), reach)?)?;
         screen.say("restored; the keys in `ca/` are not part of a copy of the store");
         Ok(Exit::Done)

@@ -53,12 +53,12 @@
 //!
 //! # Backup and restore
 //!
-//! `protem backup FILE` copies the store at one moment while the server runs, and reads the copy
-//! whole before it gets its name. The keys below `ca/` are not in it: copy them apart, once for the
-//! root and to where secrets are kept. Intermediates need no copy.
+//! `protem backup --config server.toml FILE` copies the store at one moment while the server runs,
+//! and reads the copy whole before it gets its name. The keys below `ca/` are not in it: copy them
+//! apart, once for the root and to where secrets are kept. Intermediates need no copy.
 //!
-//! `protem restore FILE` puts a copy in place while no server runs and no `protem.db` is there.
-//! What happened after the copy is gone, so afterwards:
+//! `protem restore --config server.toml FILE` puts a copy in place while no server runs and no
+//! `protem.db` is there. What happened after the copy is gone, so afterwards:
 //!
 //! - elevations that were revoked since are open again: `protem revoke --all --reason "restored"`,
 //!   then `protem minting release --reason "restored"`;
@@ -81,8 +81,9 @@
 //! protem clock accept --reason "time server replaced; checked against two others"
 //! ```
 //!
-//! A start with a clock more than 5 s before the newest event does not succeed: the server cannot
-//! certify itself. Correct the clock and start again.
+//! A start with a clock more than 5 s before the newest event does not succeed, because the server
+//! cannot certify itself, and without a server nobody can accept the clock. Correct the clock and
+//! start again.
 //!
 //! # The kill switch
 //!
@@ -173,8 +174,8 @@
 //! | `protem_issuer_not_after_seconds{issuer}` | the last second of each intermediate, Unix time |
 //! | `protem_clock_in_doubt` | 1 while minting stops for it |
 //!
-//! Wake somebody when `protem_clock_in_doubt` is 1, when an issuer has less than ten hours, or when
-//! `/readyz` is not 200 for a minute.
+//! A counter appears with its first count. Wake somebody when `protem_clock_in_doubt` is 1, when an
+//! issuer has less than ten hours, or when `/readyz` is not 200 for a minute.
 //!
 //! # Limits
 //!
@@ -215,6 +216,8 @@
 //! | approvals that one need asks | 16 | `NEED_COUNT_MAX` |
 //! | tests of one file | 2,000 | `SUITE_TESTS_MAX` |
 //! | a verdict looks ahead | 24 h | `HORIZON_MAX` |
+//! | what the command reads of one answer | 8 MiB | `ANSWER_BYTES_MAX` |
+//! | attempts of a call that may be repeated | 3 | `ATTEMPTS_MAX` |
 //!
 //! A bundle may have 8 MiB by file and 1 MiB by upload: activate larger ones as `first_policy`.
 //!
