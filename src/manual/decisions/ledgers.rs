@@ -47,7 +47,9 @@
 //! # A token is spent in the transaction that records what it buys
 //!
 //! So two redeemers cannot both win, and a crash spends it only together with a certificate that
-//! will be finished. Price: a token is looked at twice, at the door and there.
+//! will be finished. The door looks at its hash and its end only, so a repeated request with the
+//! same idempotency key still finds its certificate. Price: whether it is spent is known late in
+//! the walk.
 //!
 //! # Secrets are kept as plain SHA-256
 //!
