@@ -38,6 +38,7 @@ mod doors;
 mod hostile_csr;
 mod issue;
 mod lint;
+mod manual;
 mod openapi;
 mod openssl_csr;
 mod rest;
