@@ -23,10 +23,12 @@
               clippy.toml"
 )]
 
+mod brought_issuer;
 mod certificates;
 mod der;
 mod doors;
 mod hostile_csr;
+mod interop;
 mod issue;
 mod lint;
 mod openssl_csr;
