@@ -12,7 +12,8 @@
 //! Promises: nothing is minted that policy did not permit at that moment, nothing is signed that
 //! is not recorded, no certificate outlives its right; a request gives a public key and nothing
 //! else. A repeated request with the same idempotency key gets the same certificate.
-//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation.
+//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
+//! holders: who has a say over rights gets no certificate with them.
 
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
@@ -133,13 +134,15 @@ impl Service {
             }
             (_, elevation) => elevation,
         };
-        if elevation.is_none() {
-            let obtains = entry
+        let obtains = match &elevation {
+            None => entry
                 .as_ref()
-                .is_some_and(|entry| obtains(&walk.call.caller, entry));
-            if !obtains {
-                return Err(self.not_an_obtainer(walk).await);
-            }
+                .is_some_and(|entry| obtains(&walk.call.caller, entry)),
+            // Policy tells strangers from deputies; an operator asks for others, and holds nothing.
+            Some(_) => !matches!(walk.call.caller, Caller::Operator(_)),
+        };
+        if !obtains {
+            return Err(self.not_an_obtainer(walk).await);
         }
         let life = self.life(
             walk,

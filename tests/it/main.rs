@@ -28,6 +28,8 @@ mod certificates;
 mod der;
 mod doors;
 mod hostile_csr;
+mod hostile_mints;
+mod hostile_names;
 mod interop;
 mod issue;
 mod lint;
