@@ -34,6 +34,8 @@ mod interop;
 mod issue;
 mod lint;
 mod openssl_csr;
+mod restart;
+mod simulation;
 mod store_contract;
 mod store_sqlite;
 mod tidy;
