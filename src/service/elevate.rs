@@ -102,12 +102,17 @@ impl Service {
                 (draft, event, permit.fact_versions())
             }
             Verdict::Denial(denial) => {
-                let elevation = match denial.waits_for() {
-                    Some(_) => Elevation::pending(id, request, waits_for(&denial)),
-                    None => Elevation::denied(id, request),
+                let (elevation, guards) = match denial.waits_for() {
+                    Some(_) => {
+                        let pending = Elevation::pending(id, request, waits_for(&denial));
+                        (pending, denial.fact_versions())
+                    }
+                    // It opens nothing, so nothing must still hold. While minting is stopped the
+                    // store would refuse the guard itself.
+                    None => (Elevation::denied(id, request), Vec::new()),
                 };
                 let event = denied(call, &elevation, &denial, now);
-                (elevation, event, denial.fact_versions())
+                (elevation, event, guards)
             }
         };
         let new = NewElevation {

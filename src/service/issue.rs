@@ -12,7 +12,8 @@
 //! Promises: nothing is minted that policy did not permit at that moment, nothing is signed that
 //! is not recorded, no certificate outlives its right; a request gives a public key and nothing
 //! else. A repeated request with the same idempotency key gets the same certificate.
-//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation.
+//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
+//! holders: who has a say over rights gets no certificate with them.
 
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
@@ -181,15 +182,19 @@ impl Service {
     async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
         let subject = Some(walk.subject.clone());
         let standing = self.store.standing(subject, walk.elevation).await?;
-        let of_subject = |one: &Elevation| one.request.subject == walk.subject;
-        if walk.elevation.is_some() {
-            if !standing.elevation.as_ref().is_some_and(of_subject) {
-                return Err(ServiceError::NotFound("elevation"));
+        let obtains = match (walk.elevation, &standing.elevation) {
+            (Some(_), Some(elevation)) if elevation.request.subject == walk.subject => {
+                // Policy tells strangers from deputies; an operator asks for others, and holds
+                // nothing himself.
+                !matches!(walk.call.caller, Caller::Operator(_))
             }
-            return Ok(standing);
-        }
-        let entry = standing.entry.as_ref();
-        if entry.is_some_and(|entry| obtains(&walk.call.caller, entry)) {
+            (Some(_), _) => return Err(ServiceError::NotFound("elevation")),
+            (None, _) => {
+                let entry = standing.entry.as_ref();
+                entry.is_some_and(|entry| obtains(&walk.call.caller, entry))
+            }
+        };
+        if obtains {
             return Ok(standing);
         }
         let error = ServiceError::NotAllowed("this caller may not obtain that SVID");

@@ -29,6 +29,7 @@
     reason = "tables of cases are long, hold their rows by value, and write DER by hand"
 )]
 
+mod brought_issuer;
 mod certificates;
 mod cli;
 mod client;
@@ -36,12 +37,17 @@ mod der;
 mod dev;
 mod doors;
 mod hostile_csr;
+mod hostile_mints;
+mod hostile_names;
+mod interop;
 mod issue;
 mod lint;
 mod manual;
 mod openapi;
 mod openssl_csr;
 mod rest;
+mod restart;
+mod simulation;
 mod store_contract;
 mod store_sqlite;
 mod test_server;
