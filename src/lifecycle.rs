@@ -20,6 +20,8 @@ pub struct Lifecycle {
     pub tracker: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
+    /// Ends the waiting for them.
+    pub hurry: CancellationToken,
 }
 
 impl Lifecycle {
@@ -27,17 +29,27 @@ impl Lifecycle {
     ///
     /// # Errors
     /// When the operating system gives no signals.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one task that must outlive the tracker: it hears the second signal"
+    )]
     pub fn listen_for_signals(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = self.stop.clone();
-        self.tracker.spawn(async move {
+        let (stop, hurry) = (self.stop.clone(), self.hurry.clone());
+        tokio::task::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 () = stop.cancelled() => {}
             }
             stop.cancel();
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = hurry.cancelled() => {}
+            }
+            hurry.cancel();
         });
         Ok(())
     }
@@ -63,11 +75,13 @@ impl Lifecycle {
     pub async fn finish(&self, grace: Duration) {
         self.stop.cancelled().await;
         self.tracker.close();
-        if tokio::time::timeout(grace, self.tracker.wait())
-            .await
-            .is_err()
-        {
+        let in_time = tokio::select! {
+            waited = tokio::time::timeout(grace, self.tracker.wait()) => waited.is_ok(),
+            () = self.hurry.cancelled() => false,
+        };
+        if !in_time {
             tracing::warn!("some tasks did not end in time");
         }
+        self.hurry.cancel();
     }
 }

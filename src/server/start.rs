@@ -135,6 +135,7 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     }
     let service = Service::open(Arc::clone(&store), authority, Arc::clone(&clock), entropy).await?;
     let service = Arc::new(service);
+    service.record_start(env!("CARGO_PKG_VERSION")).await?;
     first_policy(&service, config.first_policy.as_deref()).await?;
     let operator_file = config.data.join(OPERATOR_FILE);
     first_operator(&service, &operator_file).await?;

@@ -24,7 +24,7 @@ use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::principal;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
-use crate::store::{ElevationFilter, Record, RetryKey, Standing, record};
+use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
@@ -71,8 +71,25 @@ impl Service {
     /// # Errors
     /// Why not; every refusal is recorded.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
-        let elevated = request.scope.is_some() || request.elevation.is_some();
         let subject = whom(call, request.subject.as_ref())?;
+        match self.issue_for(call, &subject, request).await {
+            Ok(issued) => Ok(issued),
+            Err(error) => match unrecorded(&error) {
+                None => Err(error),
+                Some(code) => Err(self
+                    .refused_by_rule(call, Some(&subject), code, error)
+                    .await),
+            },
+        }
+    }
+
+    async fn issue_for(
+        &self,
+        call: &Call,
+        subject: &Subject,
+        request: IssueRequest,
+    ) -> Result<Issued, ServiceError> {
+        let elevated = request.scope.is_some() || request.elevation.is_some();
         let csr = match VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated)) {
             Ok(csr) => csr,
             Err(error) => {
@@ -90,14 +107,14 @@ impl Service {
         };
         let elevation = match (request.elevation, &request.scope) {
             (Some(id), _) => Some(id),
-            (None, Some(scope)) => Some(self.open_for(&subject, scope, instance).await?),
+            (None, Some(scope)) => Some(self.open_for(subject, scope, instance).await?),
             (None, None) => None,
         };
         let walk = Walk {
             retry: retry_key(call, &request, &csr),
             life: request.life,
             call,
-            subject,
+            subject: subject.clone(),
             instance,
             elevation,
         };
@@ -146,7 +163,7 @@ impl Service {
         if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
             self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
                 .await?;
-            return Err(ServiceError::Store(crate::store::StoreError::FactChanged(
+            return Err(ServiceError::Store(StoreError::FactChanged(
                 "the elevation",
             )));
         }
@@ -159,7 +176,7 @@ impl Service {
         };
         let plan = self
             .authority
-            .plan_svid(&permit, csr, terms, now, &self.entropy)?;
+            .plan_svid(permit, csr, terms, now, &self.entropy)?;
         let svid = match record(self.store.as_ref(), plan).await? {
             Record::New(recorded) => {
                 self.authority
@@ -319,6 +336,35 @@ pub(crate) fn elevate_act(elevation: &Elevation) -> ElevateAct {
         scheduled: request.not_before.is_some(),
         on_demand: request.on_demand,
         break_glass: request.break_glass,
+    }
+}
+
+/// The word for a refusal that no step of the walk has recorded yet; none for those that are
+/// recorded, and for failures that are not the caller's.
+const fn unrecorded(error: &ServiceError) -> Option<&'static str> {
+    match error {
+        ServiceError::ClockInDoubt(_) => Some("clock_in_doubt"),
+        ServiceError::Move(_) | ServiceError::Store(StoreError::Elevation(..)) => {
+            Some("elevation_state")
+        }
+        ServiceError::NoElevation => Some("no_elevation"),
+        ServiceError::NotFound(_) => Some("not_found"),
+        ServiceError::Plan(_) => Some("plan"),
+        ServiceError::Store(StoreError::TokenSpent) => Some("token_spent"),
+        ServiceError::Bundle(_)
+        | ServiceError::Busy
+        | ServiceError::Csr(_)
+        | ServiceError::Entry(_)
+        | ServiceError::Field(_)
+        | ServiceError::Finish(_)
+        | ServiceError::NoPolicy
+        | ServiceError::NotAllowed(_)
+        | ServiceError::Policy(_)
+        | ServiceError::Refused(_)
+        | ServiceError::Request(_)
+        | ServiceError::Setup(_)
+        | ServiceError::Store(_)
+        | ServiceError::Token => None,
     }
 }
 
