@@ -26,12 +26,15 @@
 mod certificates;
 mod cli;
 mod client;
+mod crash;
 mod der;
 mod doors;
 mod hostile_csr;
 mod issue;
 mod lint;
+mod live;
 mod openssl_csr;
+mod shutdown;
 mod store_contract;
 mod store_sqlite;
 mod test_server;

@@ -51,7 +51,8 @@ impl World {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_s(START).unwrap()));
         let (service, store) = open(directory.path(), &clock).await;
         service.activate_first_policy(&policy).await.unwrap();
-        let bearer = service.create_operator().await.unwrap();
+        let bearer = service.draw_operator();
+        service.admit_operator(&bearer).await.unwrap();
         let protem::attestation::Bearer::Operator(id, _) = &bearer else {
             panic!("an operator")
         };
