@@ -10,6 +10,7 @@ mod audit;
 mod bundle;
 mod clock;
 mod completion;
+mod dev;
 mod elevate;
 mod elevation;
 mod entry;
@@ -55,7 +56,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Noun {
     /// Start a server with safe defaults and a demo workload in the data directory
-    Dev(serve::Dev),
+    Dev(dev::Dev),
     /// Start the server
     Serve(serve::Serve),
     /// Get and keep SVIDs
@@ -135,7 +136,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let reach = &cli.reach;
     match cli.noun {
         Noun::Audit(verb) => verb.run(reach, screen).await,
-        Noun::Backup(args) => args.run(reach, screen).await,
+        Noun::Backup(args) => args.run(reach, screen),
         Noun::Bundle(args) => args.run(reach, screen).await,
         Noun::Clock(verb) => verb.run(reach, screen).await,
         Noun::Completion(args) => args.run(screen),
@@ -145,9 +146,9 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Entry(verb) => verb.run(reach, screen).await,
         Noun::Minting(verb) => verb.run(reach, screen).await,
         Noun::Policy(verb) => verb.run(reach, screen).await,
-        Noun::Restore(args) => args.run(reach, screen).await,
+        Noun::Restore(args) => args.run(reach, screen),
         Noun::Revoke(args) => args.run(reach, screen).await,
-        Noun::Serve(args) => args.run(screen).await,
+        Noun::Serve(args) => args.run().await,
         Noun::Svid(verb) => verb.run(reach, screen).await,
         Noun::Token(verb) => verb.run(reach, screen).await,
         Noun::Version(args) => args.run(screen),
@@ -176,7 +177,8 @@ mod tests {
             "protem entry put -f entries.toml",
             "protem entry put --subject spiffe://td/a --owner shop --group web --life 1h",
             "protem audit export --scope db.read --from 2026-01-01T00:00:00Z",
-            "protem policy explain --subject spiffe://td/a --scope db.read --approval sre:2",
+            "protem policy explain policy --subject spiffe://td/a --scope b --group sre --approval sre:2",
+            "protem policy explain --subject spiffe://td/a --scope db.read",
             "protem completion bash",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -190,6 +192,7 @@ mod tests {
             "protem revoke --reason fire",
             "protem revoke --all --scope a --reason fire",
             "protem entry put",
+            "protem policy explain --subject spiffe://td/a --scope b --group sre",
             "protem entry put -f e.toml --subject spiffe://td/a --owner b",
             "protem svid write --svid d --join-token T --out o",
             "protem --svid d --operator f token list",

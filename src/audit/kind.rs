@@ -32,8 +32,13 @@ macro_rules! kinds {
 kinds! {
     /// A search or an export of the ledger.
     AuditQueried = "audit.queried",
-    /// A CA certificate was planned: its exact bytes are durable, its signature is not yet.
+    /// A certificate of the authority's own could not be signed or failed its check.
+    AuthorityFailed = "authority.failed",
+    /// A certificate of the authority's own was planned: its exact bytes are durable, its
+    /// signature is not yet.
     AuthorityIntent = "authority.intent",
+    /// A certificate of the authority's own was signed, and the signature is durable.
+    AuthorityIssued = "authority.issued",
     /// A clock in doubt was accepted by an operator.
     ClockAccepted = "clock.accepted",
     /// An elevation was permitted and may be activated.
@@ -66,11 +71,11 @@ kinds! {
     ServerStarted = "server.started",
     /// An SVID was asked for and not minted.
     SvidDenied = "svid.denied",
-    /// A planned signature could not be made or failed its check.
+    /// A planned SVID could not be signed or failed its check.
     SvidFailed = "svid.failed",
     /// An SVID was planned: its exact bytes are durable, its signature is not yet.
     SvidIntent = "svid.intent",
-    /// A planned certificate was signed, and the signature is durable.
+    /// A planned SVID was signed, and the signature is durable.
     SvidIssued = "svid.issued",
     /// A join token was made.
     TokenCreated = "token.created",

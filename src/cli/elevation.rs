@@ -32,12 +32,12 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "SPAN", default_value = "1h")]
         timeout: Seconds,
     },
-    /// Take back an elevation that you asked for
+    /// Take back a request before its first SVID
     Cancel {
         /// Its id, `el-...`
         id: String,
     },
-    /// End one
+    /// End one; its own subject gives it back so
     Revoke {
         /// Its id, `el-...`
         id: String,

@@ -190,6 +190,7 @@ fn show_one(entry: &EntryView, screen: &mut Screen) -> anyhow::Result<()> {
         ("obtained by", entry.obtained_by.join(", ")),
         ("life", entry.life.clone()),
         ("hint", entry.hint.clone().unwrap_or_default()),
+        ("version", entry.version.to_string()),
     ])
 }
 

@@ -84,7 +84,8 @@ pub(crate) struct Explain {
     #[arg(long = "group", value_name = "GROUP", requires = "folder")]
     groups: Vec<Group>,
     /// Approvals to suppose, such as `sre:2`; with DIR; may be repeated
-    #[arg(long = "approval", value_name = "GROUP:COUNT", value_parser = approval, requires = "folder")]
+    #[arg(long = "approval", value_name = "GROUP:COUNT", value_parser = approval)]
+    #[arg(requires = "folder")]
     approvals: Vec<(Group, u32)>,
 }
 

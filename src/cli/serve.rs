@@ -1,21 +1,20 @@
-//! What runs inside this process instead of asking a server: `serve`, `dev`, `backup`, `restore`
-//! and the offline half of `policy`.
+//! What runs inside this process instead of asking a server: `serve`, `backup`, `restore` and the
+//! offline half of `policy`.
 //!
 //! Promises: everything here goes through the room `server`; this file only has the options.
 //! Refuses: to do any of it by itself.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, UsageError, words};
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
-use crate::config::{LogConfig, ServerConfig};
-use crate::server::{self, DevOptions, DevServer, Supposed};
+use crate::config::ServerConfig;
+use crate::server::{self, Supposed};
 use crate::telemetry;
 use crate::time::SystemClock;
 use crate::wire::policy::ExplainRequest;
@@ -26,20 +25,6 @@ pub(crate) struct Serve {
     /// The server's configuration, TOML
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-}
-
-/// Uses the data directory of `--dir`.
-#[derive(Args)]
-pub(crate) struct Dev {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
-    listen: SocketAddr,
-    /// A policy bundle to put into force instead of the example
-    #[arg(long, value_name = "DIR")]
-    policy: Option<PathBuf>,
-    /// What to log, such as `info`
-    #[arg(long, value_name = "FILTER", default_value = "warn")]
-    log: String,
 }
 
 #[derive(Args)]
@@ -63,34 +48,16 @@ pub(crate) struct Restore {
 }
 
 impl Serve {
-    pub(crate) async fn run(self, _screen: &mut Screen) -> anyhow::Result<Exit> {
-        let config = ServerConfig::read(&self.config)?;
-        telemetry::start(&config.log)?;
+    pub(crate) async fn run(self) -> anyhow::Result<Exit> {
+        let config = configuration(&self.config)?;
+        telemetry::start(&config.log.filter, config.log.json)?;
         server::serve(&config, Arc::new(SystemClock)).await?;
         Ok(Exit::Done)
     }
 }
 
-impl Dev {
-    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
-        telemetry::start(&LogConfig {
-            filter: self.log.clone(),
-            json: false,
-        })?;
-        let options = DevOptions {
-            directory: reach.dir.clone(),
-            listen: self.listen,
-            policy: self.policy,
-        };
-        let dev = server::dev(&options, Arc::new(SystemClock)).await?;
-        screen.text(&welcome(&dev, &reach.dir))?;
-        dev.running.wait().await?;
-        Ok(Exit::Done)
-    }
-}
-
 impl Backup {
-    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         server::backup_store(&data_directory(self.config.as_deref(), reach)?, &self.to)?;
         screen.say(&format!("copied to `{}` and checked", self.to.display()));
         Ok(Exit::Done)
@@ -98,7 +65,7 @@ impl Backup {
 }
 
 impl Restore {
-    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         server::restore_store(&self.from, &data_directory(self.config.as_deref(), reach)?)?;
         screen.say("restored; the keys in `ca/` are not part of a copy of the store");
         Ok(Exit::Done)
@@ -162,56 +129,13 @@ pub(crate) fn policy_explain(
     )?)
 }
 
-fn data_directory(config: Option<&Path>, reach: &Reach) -> anyhow::Result<PathBuf> {
-    Ok(match config {
-        Some(file) => ServerConfig::read(file)?.data,
-        None => reach.dir.clone(),
-    })
+fn configuration(path: &Path) -> anyhow::Result<ServerConfig> {
+    ServerConfig::read(path).map_err(|error| UsageError(words(&error.into())).into())
 }
 
-/// What a person sees first: what runs, and what to try next. A test runs these commands.
-fn welcome(dev: &DevServer, directory: &Path) -> String {
-    let (url, dir) = (&dev.url, directory.display());
-    let subject = dev.subjects.first().map_or("", String::as_str);
-    format!(
-        "\
-protem serves {url} with data in {dir}
-
-Registered: {subjects}
-In force:   the policy bundle, see `protem --dir {dir} policy show`
-
-Try, in another terminal:
-
-  # a key and a request, made by openssl
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\
-      -keyout web.key -subj / -out web.csr
-
-  # a certificate for it, paid with a one-use join token
-  TOKEN=$(protem --dir {dir} token create {subject})
-  curl --fail-with-body --silent --show-error --cacert {dir}/bundle.pem \\
-      -H \"Authorization: Bearer $TOKEN\" \\
-      -H 'Content-Type: application/pkcs10' -H 'Accept: application/pem-certificate-chain' \\
-      --data-binary @web.csr -o web.pem {url}/v1/svids
-
-  # openssl agrees
-  openssl verify -x509_strict -CAfile {dir}/bundle.pem -untrusted web.pem web.pem
-
-  # ask for a scope with that certificate, and hold it
-  curl --fail-with-body --silent --show-error --cacert {dir}/bundle.pem \\
-      --cert web.pem --key web.key -H 'Content-Type: application/json' \\
-      -d '{{\"scope\":\"db.read\",\"reason\":\"a customer waits\"}}' {url}/v1/elevations
-  curl --fail-with-body --silent --show-error --cacert {dir}/bundle.pem \\
-      --cert web.pem --key web.key \\
-      -H 'Content-Type: application/pkcs10' -H 'Accept: application/pem-certificate-chain' \\
-      --data-binary @web.csr -o elevated.pem '{url}/v1/svids?scope=db.read'
-  openssl x509 -in elevated.pem -noout -ext subjectAltName -enddate
-
-  # everything that happened
-  protem --dir {dir} audit list
-
-A real Envoy that opens for the scope and shuts at its end: deploy/demo/run
-Stop with ctrl-c.
-",
-        subjects = dev.subjects.join("\n            "),
-    )
+fn data_directory(config: Option<&Path>, reach: &Reach) -> anyhow::Result<PathBuf> {
+    Ok(match config {
+        Some(file) => configuration(file)?.data,
+        None => reach.dir.clone(),
+    })
 }

@@ -167,8 +167,10 @@ fn show(folder: &Path, screen: &mut Screen) -> anyhow::Result<()> {
     let held = read_svid(folder, now).map_err(ClientError::from)?;
     let (spiffe_id, name) = svid_name(&held.leaf).map_err(ClientError::from)?;
     let tbs = held.leaf.tbs();
-    let instance = held.key.public_key().fingerprint().to_string();
     let scope = name.scope().map(ToString::to_string);
+    // An elevated SVID has a key of its own; its elevation is bound to the base SVID's.
+    let instance = held.key.public_key().fingerprint().to_string();
+    let instance = scope.is_none().then_some(instance);
     if screen.is_json() {
         return screen.json(&serde_json::json!({
             "spiffe_id": spiffe_id,
@@ -188,7 +190,7 @@ fn show(folder: &Path, screen: &mut Screen) -> anyhow::Result<()> {
         ("scope", scope.unwrap_or_default()),
         ("serial", hex::text(&tbs.serial)),
         ("fingerprint", held.leaf.fingerprint().to_string()),
-        ("instance", instance),
+        ("instance", instance.unwrap_or_default()),
         ("not before", moment_of(tbs.not_before, now)),
         ("not after", moment_of(tbs.not_after, now)),
         ("issuer", tbs.issuer.text.clone()),

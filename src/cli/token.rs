@@ -23,7 +23,7 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "SPAN")]
         ttl: Option<Seconds>,
     },
-    /// Show tokens that wait to be used
+    /// Show tokens, without their secrets
     List(Paging),
     /// Remove a token before it is used
     Remove {
@@ -77,15 +77,11 @@ async fn list(paging: &Paging, reach: &Reach, screen: &mut Screen) -> anyhow::Re
     let now = Reach::now();
     let rows = page.items.iter().map(|token| {
         let expires = moment(&token.expires_at, now);
-        vec![
-            token.id.clone(),
-            token.subject.clone(),
-            expires,
-            if token.spent { "spent" } else { "unspent" }.to_owned(),
-        ]
+        let state = if token.spent { "used" } else { "waits" }.to_owned();
+        vec![token.id.clone(), state, token.subject.clone(), expires]
     });
     let rows: Vec<_> = rows.collect();
-    screen.table(&["id", "subject", "usable until", "state"], &rows)?;
+    screen.table(&["id", "state", "subject", "usable until"], &rows)?;
     tell_next(page.next.as_deref(), screen);
     Ok(())
 }

@@ -218,7 +218,8 @@ impl fmt::Display for ProblemText<'_> {
         let view = self.0;
         write!(f, "{} ({})", OneLine(&view.detail), OneLine(&view.code))?;
         if let Some(verdict) = &view.verdict {
-            if let Some(reason) = &verdict.reason {
+            let said_already = verdict.reason.as_ref() == Some(&view.detail);
+            if let Some(reason) = verdict.reason.as_ref().filter(|_| !said_already) {
                 write!(f, "\n  policy says: {}", OneLine(reason))?;
             }
             if !verdict.policies.is_empty() {

@@ -44,10 +44,11 @@ impl Client {
         self.ask(call.with_key(key)).await
     }
 
-    /// Opens an elevation. `request.dry_run` must not be set.
+    /// Opens an elevation; a repetition gives the recorded one. `request.dry_run` must not be set.
     pub async fn elevate(&self, request: &ElevationRequest) -> Result<ElevationView, ClientError> {
+        let key = hex::text(&self.entropy.bytes::<16>());
         let call = Call::new(Method::POST, "/v1/elevations").with_body(request);
-        self.ask(call).await
+        self.ask(call.with_key(key)).await
     }
 
     /// Asks what opening an elevation would answer. `request.dry_run` must be set.

@@ -102,12 +102,17 @@ impl Service {
                 (draft, event, permit.fact_versions())
             }
             Verdict::Denial(denial) => {
-                let elevation = match denial.waits_for() {
-                    Some(_) => Elevation::pending(id, request, waits_for(&denial)),
-                    None => Elevation::denied(id, request),
+                let (elevation, guards) = match denial.waits_for() {
+                    Some(_) => {
+                        let pending = Elevation::pending(id, request, waits_for(&denial));
+                        (pending, denial.fact_versions())
+                    }
+                    // It opens nothing, so nothing must still hold. While minting is stopped the
+                    // store would refuse the guard itself.
+                    None => (Elevation::denied(id, request), Vec::new()),
                 };
                 let event = denied(call, &elevation, &denial, now);
-                (elevation, event, denial.fact_versions())
+                (elevation, event, guards)
             }
         };
         let new = NewElevation {
@@ -222,9 +227,7 @@ impl Service {
         };
         let policy = self.in_force()?;
         let terms = policy.bundle.catalogue().terms(&asked.scope);
-        let longest = terms
-            .map(|terms| terms.elevation_longest)
-            .unwrap_or(DURATION_UNKNOWN_SCOPE);
+        let longest = terms.map_or(DURATION_UNKNOWN_SCOPE, |terms| terms.elevation_longest);
         let shortest = terms.map(|terms| terms.svid_life).unwrap_or_default();
         let instances = match (asked.instances, &call.caller) {
             (Some(instances), _) => instances,

@@ -12,7 +12,8 @@
 //! Promises: nothing is minted that policy did not permit at that moment, nothing is signed that
 //! is not recorded, no certificate outlives its right; a request gives a public key and nothing
 //! else. A repeated request with the same idempotency key gets the same certificate.
-//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation.
+//! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
+//! holders: who has a say over rights gets no certificate with them.
 
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
@@ -120,27 +121,11 @@ impl Service {
     async fn walk(&self, walk: &Walk<'_>, csr: &VerifiedCsr) -> Result<Svid, ServiceError> {
         let now = self.clock.sure()?;
         let policy = self.in_force()?;
-        let subject = Some(walk.subject.clone());
         let Standing {
             facts,
             entry,
             elevation,
-        } = self.store.standing(subject, walk.elevation).await?;
-        let elevation = match (walk.elevation, elevation) {
-            (Some(_), None) => return Err(ServiceError::NotFound("elevation")),
-            (Some(_), Some(elevation)) if elevation.request.subject != walk.subject => {
-                return Err(ServiceError::NotFound("elevation"));
-            }
-            (_, elevation) => elevation,
-        };
-        if elevation.is_none() {
-            let obtains = entry
-                .as_ref()
-                .is_some_and(|entry| obtains(&walk.call.caller, entry));
-            if !obtains {
-                return Err(self.not_an_obtainer(walk).await);
-            }
-        }
+        } = self.standing_of(walk).await?;
         let life = self.life(
             walk,
             &policy,
@@ -191,6 +176,32 @@ impl Service {
             self.elevations_changed();
         }
         Ok(svid)
+    }
+
+    /// What is known of whom and what is asked for; strangers learn nothing here.
+    async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
+        let subject = Some(walk.subject.clone());
+        let standing = self.store.standing(subject, walk.elevation).await?;
+        let obtains = match (walk.elevation, &standing.elevation) {
+            (Some(_), Some(elevation)) if elevation.request.subject == walk.subject => {
+                // Policy tells strangers from deputies; an operator asks for others, and holds
+                // nothing himself.
+                !matches!(walk.call.caller, Caller::Operator(_))
+            }
+            (Some(_), _) => return Err(ServiceError::NotFound("elevation")),
+            (None, _) => {
+                let entry = standing.entry.as_ref();
+                entry.is_some_and(|entry| obtains(&walk.call.caller, entry))
+            }
+        };
+        if obtains {
+            return Ok(standing);
+        }
+        let error = ServiceError::NotAllowed("this caller may not obtain that SVID");
+        let subject = Some(&walk.subject);
+        Err(self
+            .refused_by_rule(walk.call, subject, "not_an_obtainer", error)
+            .await)
     }
 
     /// The seconds from now to the last one that the right, the scope, the profile and the
@@ -252,12 +263,6 @@ impl Service {
         newest
             .map(|elevation| elevation.id)
             .ok_or(ServiceError::NoElevation)
-    }
-
-    async fn not_an_obtainer(&self, walk: &Walk<'_>) -> ServiceError {
-        let error = ServiceError::NotFound("registration entry that this caller may obtain");
-        self.refused_by_rule(walk.call, Some(&walk.subject), "not_an_obtainer", error)
-            .await
     }
 }
 

@@ -16,7 +16,7 @@ use protem::x509::{CsrRules, KeyKind, PrivateKey, VerifiedCsr};
 use crate::der::{alt_names, bits, int, name, oid, seq, set, tlv};
 
 /// One hostile request: its row, what it tries, its bytes, the lenient and the strict answer.
-type Case = (
+pub(crate) type Case = (
     &'static str,
     &'static str,
     Vec<u8>,
@@ -102,7 +102,7 @@ proptest! {
 }
 
 /// A request under construction: every part can be replaced before it is signed.
-struct Ask {
+pub(crate) struct Ask {
     key: PrivateKey,
     version: Vec<u8>,
     subject: Vec<u8>,
@@ -113,7 +113,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(PrivateKey::generate(KeyKind::P256).unwrap())
     }
 
@@ -133,7 +133,7 @@ impl Ask {
         Self { version, ..self }
     }
 
-    fn subject(self, subject: Vec<u8>) -> Self {
+    pub(crate) fn subject(self, subject: Vec<u8>) -> Self {
         Self { subject, ..self }
     }
 
@@ -148,7 +148,7 @@ impl Ask {
         }
     }
 
-    fn extensions(self, extensions: &[Vec<u8>]) -> Self {
+    pub(crate) fn extensions(self, extensions: &[Vec<u8>]) -> Self {
         self.attributes(&[extension_request(extensions)])
     }
 
@@ -163,7 +163,7 @@ impl Ask {
         }
     }
 
-    fn der(&self) -> Vec<u8> {
+    pub(crate) fn der(&self) -> Vec<u8> {
         let content = [&self.version, &self.subject, &self.spki, &self.attributes];
         let content = seq(&content.map(Clone::clone));
         let made = || self.key.sign(&content).unwrap().bytes;
@@ -199,7 +199,7 @@ fn answer(bytes: &[u8], rules: &CsrRules) -> String {
     }
 }
 
-fn corpus() -> Vec<Case> {
+pub(crate) fn corpus() -> Vec<Case> {
     [
         requests::names(),
         requests::requests(),

@@ -5,20 +5,21 @@
 //! workloads. Nothing outlives the test.
 //! Refuses: mocks: the store is SQLite, the policy is Cedar, the keys are real.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protem::attestation::{Caller, EntryTerms, Obtainer, PeerNames, Workload};
+use protem::audit::SealedEvent;
 use protem::config::DEV_TRUST_DOMAIN;
 use protem::id::entropy::Entropy;
-use protem::pki::{Authority, Profiles, Setup};
+use protem::pki::{Authority, Profiles, Setup, SetupError, Started};
 use protem::policy::BundleSource;
 use protem::service::elevate::ElevateRequest;
 use protem::service::issue::{IssueRequest, Issued};
 use protem::service::{Call, Service, ServiceError};
 use protem::store::sqlite::Sqlite;
 use protem::store::{ElevationRow, EventFilter, Store};
-use protem::time::{ManualClock, Seconds, Timestamp};
+use protem::time::{Clock, ManualClock, Seconds, Timestamp};
 use protem::x509::{Certificate, KeyKind, PrivateKey, write_request};
 use tempfile::TempDir;
 
@@ -31,7 +32,23 @@ pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) operator: Call,
     /// Removed with the world.
-    _directory: TempDir,
+    pub(crate) directory: TempDir,
+}
+
+/// What a world stands on; the default is `protem dev`.
+pub(crate) struct Ground {
+    pub(crate) policy: BundleSource,
+    /// Key and chain of an issuer that the operator brings.
+    pub(crate) issuer: Option<(PathBuf, PathBuf)>,
+    /// What the clock shows at first.
+    pub(crate) start: Timestamp,
+}
+
+/// What a start of the server comes to.
+pub(crate) struct Opened {
+    pub(crate) service: Arc<Service>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) started: Started,
 }
 
 /// A workload with its key and base SVID.
@@ -43,14 +60,15 @@ pub(crate) struct Holder {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with_policy(example_policy()).await
+        Self::on(Ground::default()).await
     }
 
-    pub(crate) async fn with_policy(policy: BundleSource) -> Self {
+    pub(crate) async fn on(ground: Ground) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_s(START).unwrap()));
-        let (service, store) = open(directory.path(), &clock).await;
-        service.activate_first_policy(&policy).await.unwrap();
+        let clock = Arc::new(ManualClock::new(ground.start));
+        let opened = try_open(directory.path(), &clock, ground.issuer).await;
+        let Opened { service, store, .. } = opened.unwrap();
+        service.activate_first_policy(&ground.policy).await.unwrap();
         let bearer = service.draw_operator();
         service.admit_operator(&bearer).await.unwrap();
         let protem::attestation::Bearer::Operator(id, _) = &bearer else {
@@ -69,7 +87,7 @@ impl World {
             clock,
             store,
             operator,
-            _directory: directory,
+            directory,
         };
         world.register(WEB).await;
         world.register(DB).await;
@@ -78,16 +96,10 @@ impl World {
 
     /// Registers a workload of the demo group.
     pub(crate) async fn register(&self, subject: &str) {
-        let terms = EntryTerms {
-            subject: subject.parse().unwrap(),
-            selectors: Vec::new(),
-            obtained_by: vec![Obtainer::Token],
-            owner: "demo".parse().unwrap(),
-            groups: vec!["demo".parse().unwrap()],
-            life: Seconds::new(3_600),
-            hint: None,
-        };
-        self.service.put_entry(&self.operator, terms).await.unwrap();
+        self.service
+            .put_entry(&self.operator, terms(subject))
+            .await
+            .unwrap();
     }
 
     /// A join token's holder.
@@ -134,51 +146,74 @@ impl World {
             .await
     }
 
-    /// Every event's kind and outcome, in order.
+    /// Every event's kind, in order.
     pub(crate) async fn ledger(&self) -> Vec<String> {
-        let events = self
-            .store
-            .events(EventFilter::default(), None, None, 1_000)
-            .await
-            .unwrap();
-        let numbers: Vec<_> = events.iter().map(|event| event.number().value()).collect();
+        let kind = |event: SealedEvent| event.event().kind().to_string();
+        self.events().await.into_iter().map(kind).collect()
+    }
+
+    /// The whole ledger.
+    pub(crate) async fn events(&self) -> Vec<SealedEvent> {
+        let mut events: Vec<SealedEvent> = Vec::new();
+        loop {
+            let after = events.last().map(SealedEvent::number);
+            let page = self
+                .store
+                .events(EventFilter::default(), after, None, 1_000)
+                .await
+                .unwrap();
+            if page.is_empty() {
+                break;
+            }
+            events.extend(page);
+        }
+        let numbers = events.iter().map(|event| event.number().value());
         assert!(
-            numbers
-                .iter()
-                .copied()
-                .eq(1..=u64::try_from(numbers.len()).unwrap()),
+            numbers.eq(1..=u64::try_from(events.len()).unwrap()),
             "no gap"
         );
         events
-            .iter()
-            .map(|event| event.event().kind().to_string())
-            .collect()
     }
 }
 
-/// Opens a service on a directory, as a start of the server does.
-pub(crate) async fn open(
+impl Default for Ground {
+    fn default() -> Self {
+        let start = Timestamp::from_unix_s(START).unwrap();
+        Self {
+            policy: example_policy(),
+            issuer: None,
+            start,
+        }
+    }
+}
+
+/// Opens a service on a directory, as a start of the server does, with or without an issuer that
+/// the operator brings.
+pub(crate) async fn try_open(
     directory: &Path,
     clock: &Arc<ManualClock>,
-) -> (Arc<Service>, Arc<dyn Store>) {
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&directory.join("protem.db")).unwrap());
+    issuer: Option<(PathBuf, PathBuf)>,
+) -> Result<Opened, SetupError> {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&directory.join(STORE_FILE)).unwrap());
     let setup = Setup {
         trust_domain: DEV_TRUST_DOMAIN.parse().unwrap(),
-        directory: directory.join("ca"),
-        issuer: None,
+        directory: directory.join(KEYS_FOLDER),
+        issuer,
         profiles: Profiles::shipped().unwrap(),
         serial_instance: 1,
     };
     let entropy = Entropy::system();
-    let now = protem::time::Clock::now(clock.as_ref());
-    let (authority, _) = Authority::open(setup, store.as_ref(), &entropy, now)
+    let now = clock.now();
+    let (authority, started) = Authority::open(setup, store.as_ref(), &entropy, now).await?;
+    let watched = Arc::clone(clock);
+    let service = Service::open(Arc::clone(&store), authority, watched, entropy)
         .await
         .unwrap();
-    let clock = Arc::clone(clock);
-    let service = Service::open(Arc::clone(&store), authority, clock, entropy)
-        .await
-        .unwrap();
-    (Arc::new(service), store)
+    Ok(Opened {
+        service: Arc::new(service),
+        store,
+        started,
+    })
 }
 
 /// The example bundle of the repository, as an operator would activate it.
@@ -195,6 +230,35 @@ pub(crate) fn example_policy() -> BundleSource {
         }
     }
     BundleSource::collect(files).unwrap()
+}
+
+/// The example bundle with `from` replaced by `to`, once, in one file.
+pub(crate) fn changed_policy(file: &str, from: &str, to: &str) -> BundleSource {
+    let policy = example_policy();
+    let changed = policy.files().map(|(name, text)| {
+        let text = if name == file {
+            text.replacen(from, to, 1)
+        } else {
+            text.to_owned()
+        };
+        (name.to_owned(), text)
+    });
+    let changed = BundleSource::collect(changed).unwrap();
+    assert_ne!(changed, policy, "`{from}` is not in `{file}`");
+    changed
+}
+
+/// What is registered of a workload of the demo group.
+pub(crate) fn terms(subject: &str) -> EntryTerms {
+    EntryTerms {
+        subject: subject.parse().unwrap(),
+        selectors: Vec::new(),
+        obtained_by: vec![Obtainer::Token],
+        owner: "demo".parse().unwrap(),
+        groups: vec!["demo".parse().unwrap()],
+        life: Seconds::new(3_600),
+        hint: None,
+    }
 }
 
 /// The caller that the holder of a certificate is.
@@ -252,5 +316,8 @@ pub(crate) fn asked(scope: &str) -> ElevateRequest {
 
 pub(crate) const WEB: &str = "spiffe://dev.protem.test/ns/demo/sa/web";
 pub(crate) const DB: &str = "spiffe://dev.protem.test/ns/demo/sa/db";
+/// Where a world keeps its store and its keys, in its directory.
+pub(crate) const STORE_FILE: &str = "protem.db";
+pub(crate) const KEYS_FOLDER: &str = "ca";
 /// A Monday morning.
 const START: i64 = 1_800_264_000;

@@ -79,8 +79,8 @@ async fn keep_on(
             Came::Over(view) => return Ok(tell_over(&view, &kept, screen)),
             Came::Stopped => {
                 screen.say(&format!(
-                    "stopped; the elevation itself goes on: `protem elevation cancel {}` gives it \
-                     back",
+                    "stopped; the elevation itself goes on: `protem elevation revoke {} --reason \
+                     done --svid DIR` gives it back",
                     view.id
                 ));
                 return Ok(Exit::Done);
@@ -212,7 +212,8 @@ fn tell_over(view: &ElevationView, kept: &Kept, screen: &mut Screen) -> Exit {
 
 const ACTIVE: &str = "active";
 const TICK: Seconds = Seconds::new(1);
-const LAST_WITHIN: Seconds = Seconds::new(2);
+/// A renewal that gains less is not worth asking for.
+const LAST_WITHIN: Seconds = Seconds::new(5);
 const WAIT_LONGEST: Seconds = Seconds::new(50);
 /// A server that answers at once instead of waiting is not asked without a break.
 const REPEAT_AFTER: Seconds = Seconds::new(1);

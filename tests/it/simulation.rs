@@ -1,0 +1,534 @@
+//! Random walks through everything that callers, operators and time can do, against a small model
+//! of what is permitted.
+//!
+//! Promises that are looked at after every step: nothing is minted without permission at that
+//! moment, and what is permitted is minted; no certificate outlives its elevation; an end that is
+//! fixed never moves; no more instances than asked. At the end of a walk: no elevation stays open
+//! past its clocks, the ledger has no gap, and every certificate is in it.
+//! A failing walk names its seed and step; the same seed walks the same way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use protem::audit::{Key, SealedEvent};
+use protem::elevation::{End, Instances, MoveError, State};
+use protem::id::entropy::Entropy;
+use protem::id::{ElevationId, EntryId};
+use protem::policy::BundleSource;
+use protem::service::ServiceError;
+use protem::service::elevate::ElevateRequest;
+use protem::service::issue::{IssueRequest, Issued};
+use protem::service::revoke::Target;
+use protem::store::{ElevationFilter, ElevationRow, StoreError};
+use protem::time::{Seconds, Timestamp};
+use tokio::task::JoinSet;
+
+use crate::world::{
+    DB, Holder, WEB, World, asked, base, changed_policy, elevated, example_policy, terms,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_walks_keep_every_promise() {
+    for seed in 1..=WALKS {
+        let mut walk = Walk::new(seed).await;
+        for step in 0..STEPS {
+            walk.at = (seed, step);
+            walk.step().await;
+            walk.nothing_moved().await;
+        }
+        walk.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_mints_at_once_of_one_place_give_one_instance() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    let mut request = asked("db.read");
+    request.instances = Some(Instances::Count(1));
+    let opened = world.service.elevate(&web.call, request).await.unwrap();
+    let mut holders = Vec::new();
+    for _ in 0..64 {
+        holders.push(world.holder(WEB).await);
+    }
+    let before = world.ledger().await.len();
+    let mut mints = JoinSet::new();
+    for holder in holders {
+        let service = Arc::clone(&world.service);
+        mints.spawn(async move {
+            service
+                .issue(&holder.call, elevated(&holder.key, "db.read"))
+                .await
+        });
+    }
+    let answers = mints.join_all().await;
+    let minted = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(minted, 1);
+    for refused in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+        let taken = MoveError::InstancesTaken(Instances::Count(1));
+        let right = match refused {
+            ServiceError::Move(error) | ServiceError::Store(StoreError::Elevation(_, error)) => {
+                *error == taken
+            }
+            _ => false,
+        };
+        assert!(right, "{refused:?}");
+    }
+    let id = opened.elevation.id;
+    let row = world.store.elevation(id).await.unwrap().unwrap();
+    let State::Active { bound, .. } = row.elevation.state else {
+        panic!("not active")
+    };
+    assert_eq!(bound.len(), 1);
+    let ledger = world.ledger().await.split_off(before);
+    let of = |kind: &str| ledger.iter().filter(|one| *one == kind).count();
+    assert_eq!((of("svid.intent"), of("svid.issued")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mints_at_once_with_a_revocation_end_with_it() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    for round in 0..8 {
+        let opened = world.elevate(&web, "db.read").await.unwrap();
+        world.mint(&web, "db.read").await.unwrap();
+        let id = opened.elevation.id;
+        let mut mints = JoinSet::new();
+        for _ in 0..16 {
+            let service = Arc::clone(&world.service);
+            let (call, request) = (web.call.clone(), elevated(&web.key, "db.read"));
+            mints.spawn(async move { service.issue(&call, request).await });
+        }
+        world
+            .service
+            .revoke(&world.operator, id, "it is over")
+            .await
+            .unwrap();
+        let answers = mints.join_all().await;
+        let events = world.events().await;
+        let ended = events
+            .iter()
+            .rposition(|event| event.event().kind().as_str() == "elevation.ended");
+        let after = &events[ended.unwrap()..];
+        let late = after
+            .iter()
+            .any(|event| event.event().kind().as_str() == "svid.intent");
+        assert!(!late, "round {round}: planned after the end");
+        for issued in answers.into_iter().flatten() {
+            assert!(issued.svid.intent.number().value() <= u64::try_from(ended.unwrap()).unwrap());
+        }
+    }
+}
+
+/// One walk: the world, and what we believe of it.
+struct Walk {
+    world: World,
+    chance: Entropy,
+    at: (u64, u32),
+    holders: Vec<Holder>,
+    /// The policies that are activated in turn, and whether each lets `demo` read.
+    policies: [(BundleSource, bool); 2],
+    reads: bool,
+    stopped: bool,
+    /// Of each subject: its entry, while it has one, and whether that is in the group `demo`.
+    entries: BTreeMap<&'static str, (EntryId, bool)>,
+    /// The end of each active elevation, from the moment that it was fixed.
+    ends: BTreeMap<ElevationId, Timestamp>,
+    fingerprints: BTreeSet<String>,
+}
+
+impl Walk {
+    async fn new(seed: u64) -> Self {
+        let world = World::new().await;
+        let mut holders = Vec::new();
+        for subject in [WEB, WEB, WEB, DB] {
+            holders.push(world.holder(subject).await);
+        }
+        let mut entries = BTreeMap::new();
+        for subject in [WEB, DB] {
+            let entry = world
+                .service
+                .put_entry(&world.operator, terms(subject))
+                .await
+                .unwrap();
+            entries.insert(subject, (entry.id, true));
+        }
+        let unread = changed_policy(
+            "elevate.cedar",
+            "when { context.has_reason };",
+            "when { context.has_reason && context.has_ticket };",
+        );
+        let untested = unread
+            .files()
+            .filter(|(name, _)| *name != "tests/elevate.toml");
+        let unread = BundleSource::collect(untested).unwrap();
+        Self {
+            world,
+            chance: Entropy::seeded(seed),
+            at: (seed, 0),
+            holders,
+            policies: [(example_policy(), true), (unread, false)],
+            reads: true,
+            stopped: false,
+            entries,
+            ends: BTreeMap::new(),
+            fingerprints: BTreeSet::new(),
+        }
+    }
+
+    /// A number below `bound`.
+    fn below(&self, bound: usize) -> usize {
+        usize::try_from(u64::from_be_bytes(self.chance.bytes()) % bound as u64).unwrap()
+    }
+
+    async fn step(&mut self) {
+        match self.below(100) {
+            0..=19 => self.ask().await,
+            20..=54 => self.mint().await,
+            55..=62 => self.renew_base().await,
+            63..=66 => self.cancel().await,
+            67..=70 => self.revoke().await,
+            71..=72 => self.stop().await,
+            73..=78 => self.release().await,
+            79..=82 => self.activate().await,
+            83..=88 => self.change_entry().await,
+            89..=91 => drop(self.world.service.sweep().await.unwrap()),
+            _ => self.pass_time().await,
+        }
+    }
+
+    async fn ask(&mut self) {
+        let holder = &self.holders[self.below(self.holders.len())];
+        let scope = ["db.read", "db.read", "db.read", "db.write"][self.below(4)];
+        let start = self.world.service.now().plus(Seconds::new(600));
+        let request = ElevateRequest {
+            duration: [None, Some(Seconds::new(90)), Some(Seconds::new(600))][self.below(3)],
+            not_before: (self.below(8) == 0).then_some(start),
+            instances: [
+                None,
+                Some(Instances::All),
+                Some(Instances::Count(1)),
+                Some(Instances::Count(2)),
+            ][self.below(4)],
+            ..asked(scope)
+        };
+        let permitted = self.permitted(holder) && scope == "db.read";
+        let answer = self.world.service.elevate(&holder.call, request).await;
+        let at = self.at;
+        match answer {
+            Ok(row) => match row.elevation.state {
+                State::Approved { .. } => assert!(permitted, "{at:?} approved"),
+                State::Pending { .. } => assert_eq!(scope, "db.write", "{at:?} pending"),
+                other => panic!("{at:?} opened as {other:?}"),
+            },
+            Err(ServiceError::Refused(_)) => assert!(!permitted, "{at:?} refused"),
+            Err(ServiceError::Store(StoreError::TooManyOpen(_))) => {}
+            Err(error) => panic!("{at:?} {error:?}"),
+        }
+    }
+
+    /// A mint from any elevation, for any holder, by the elevation's id.
+    async fn mint(&mut self) {
+        let Some(row) = self.any_elevation(false).await else {
+            return;
+        };
+        let holder = &self.holders[self.below(self.holders.len())];
+        let now = self.world.service.now();
+        let elevation = &row.elevation;
+        let protem::attestation::Caller::Workload(workload) = &holder.call.caller else {
+            panic!("a workload")
+        };
+        let own = holder.call.caller.subject() == Some(&elevation.request.subject);
+        let reads = elevation.request.scope.as_str() == "db.read";
+        let open = elevation.mintable(workload.instance, now).is_ok();
+        let permitted = own && reads && open && self.permitted(holder);
+        let request = IssueRequest {
+            elevation: Some(elevation.id),
+            ..base(&holder.key)
+        };
+        let answer = self.world.service.issue(&holder.call, request).await;
+        let told = format!("{:?} of {elevation:?}", self.at);
+        assert_eq!(
+            answer.is_ok(),
+            permitted,
+            "{told}: {:?}",
+            answer.as_ref().err()
+        );
+        if let Ok(issued) = answer {
+            self.check_mint(elevation.id, &issued, now).await;
+        }
+    }
+
+    async fn check_mint(&mut self, id: ElevationId, issued: &Issued, now: Timestamp) {
+        let told = format!("{:?}", self.at);
+        let row = self.world.store.elevation(id).await.unwrap().unwrap();
+        let State::Active { bound, ends_at, .. } = &row.elevation.state else {
+            panic!("{told}: minted from {:?}", row.elevation.state)
+        };
+        if let Instances::Count(count) = row.elevation.request.instances {
+            assert!(bound.len() <= usize::from(count), "{told}");
+        }
+        let request = &row.elevation.request;
+        let start = request.not_before.unwrap_or(now);
+        let first = *self.ends.entry(id).or_insert(start.plus(request.duration));
+        assert_eq!(*ends_at, first, "{told}: the end that the first mint fixed");
+        let last = issued.svid.certificate.tbs().not_after;
+        assert!(last < *ends_at, "{told}: outlives its elevation");
+        assert!(
+            last < now.plus(SVID_LIFE),
+            "{told}: outlives its scope's life"
+        );
+        let uri = &issued
+            .svid
+            .certificate
+            .tbs()
+            .alt_names
+            .as_ref()
+            .unwrap()
+            .uris[0];
+        assert_eq!(
+            *uri,
+            format!("{}/scope/{}", request.subject, request.scope),
+            "{told}"
+        );
+        self.remember(issued);
+    }
+
+    async fn renew_base(&mut self) {
+        let holder = &self.holders[self.below(self.holders.len())];
+        let known = self.entries.contains_key(subject(holder));
+        let answer = self
+            .world
+            .service
+            .issue(&holder.call, base(&holder.key))
+            .await;
+        let permitted = known && !self.stopped;
+        assert_eq!(
+            answer.is_ok(),
+            permitted,
+            "{:?}: {:?}",
+            self.at,
+            answer.as_ref().err()
+        );
+        if let Ok(issued) = answer {
+            self.remember(&issued);
+        }
+    }
+
+    async fn cancel(&mut self) {
+        let Some(row) = self.any_elevation(true).await else {
+            return;
+        };
+        let by = row.elevation.request.asked_by.0.clone();
+        let mut holders = self.holders.iter();
+        let asker = holders
+            .find(|holder| holder.call.caller.to_string() == by)
+            .unwrap();
+        let answer = self
+            .world
+            .service
+            .cancel(&asker.call, row.elevation.id)
+            .await;
+        let early = matches!(
+            row.elevation.state,
+            State::Pending { .. } | State::Approved { .. }
+        );
+        assert_eq!(answer.is_ok(), early, "{:?} {:?}", self.at, answer.err());
+    }
+
+    async fn revoke(&mut self) {
+        let Some(row) = self.any_elevation(true).await else {
+            return;
+        };
+        let id = row.elevation.id;
+        let revoked = self
+            .world
+            .service
+            .revoke(&self.world.operator, id, "over")
+            .await
+            .unwrap();
+        let state = revoked.elevation.state;
+        let ended = matches!(
+            state,
+            State::Ended {
+                how: End::Revoked,
+                ..
+            }
+        );
+        assert!(ended, "{:?} {state:?}", self.at);
+    }
+
+    async fn stop(&mut self) {
+        let (service, operator) = (&self.world.service, &self.world.operator);
+        let all = service
+            .revoke_many(operator, Target::Everything, "incident")
+            .await
+            .unwrap();
+        assert!(all.minting_stopped, "{:?}", self.at);
+        self.stopped = true;
+        assert!(
+            self.any_elevation(true).await.is_none(),
+            "{:?} still open",
+            self.at
+        );
+    }
+
+    async fn release(&mut self) {
+        let operator = &self.world.operator;
+        let state = self
+            .world
+            .service
+            .release_minting(operator, "over")
+            .await
+            .unwrap();
+        assert!(!state.stopped, "{:?}", self.at);
+        self.stopped = false;
+    }
+
+    async fn activate(&mut self) {
+        let (policy, reads) = &self.policies[self.below(2)];
+        self.world
+            .service
+            .activate_policy(&self.world.operator, policy)
+            .await
+            .unwrap();
+        self.reads = *reads;
+    }
+
+    /// Moves a workload out of its group or back, or takes its entry away.
+    async fn change_entry(&mut self) {
+        let subject = [WEB, DB][self.below(2)];
+        let (service, operator) = (&self.world.service, &self.world.operator);
+        let known = self.entries.get(subject).copied();
+        if let (0, Some((id, _))) = (self.below(4), known) {
+            service.remove_entry(operator, id).await.unwrap();
+            self.entries.remove(subject);
+            return;
+        }
+        let demo = self.below(3) != 0;
+        let mut changed = terms(subject);
+        changed.groups.retain(|_| demo);
+        let entry = service.put_entry(operator, changed).await.unwrap();
+        self.entries.insert(subject, (entry.id, demo));
+    }
+
+    /// As in a server: what is due is renewed and swept, sooner or later.
+    async fn pass_time(&mut self) {
+        let steps = [
+            1, 5, 29, 30, 59, 60, 61, 89, 90, 300, 600, 899, 900, 1_800, 3_600,
+        ];
+        self.world
+            .clock
+            .advance(Seconds::new(steps[self.below(steps.len())]));
+        self.world.service.rotate().await.unwrap();
+    }
+
+    /// Whether policy lets this holder read, were his elevation open.
+    fn permitted(&self, holder: &Holder) -> bool {
+        let in_demo = self
+            .entries
+            .get(subject(holder))
+            .is_some_and(|(_, demo)| *demo);
+        in_demo && self.reads && !self.stopped
+    }
+
+    /// Any elevation so far; or any that is open.
+    async fn any_elevation(&self, open_only: bool) -> Option<ElevationRow> {
+        let filter = ElevationFilter {
+            open_only,
+            ..ElevationFilter::default()
+        };
+        let mut rows = self
+            .world
+            .store
+            .elevations(filter, None, 1_000)
+            .await
+            .unwrap();
+        // Mostly the young ones, which may still be minted from.
+        let young = rows.len().saturating_sub(6);
+        let rows = if self.below(8) == 0 {
+            rows
+        } else {
+            rows.split_off(young)
+        };
+        let which = (!rows.is_empty()).then(|| self.below(rows.len()))?;
+        rows.into_iter().nth(which)
+    }
+
+    fn remember(&mut self, issued: &Issued) {
+        self.fingerprints
+            .insert(issued.svid.certificate.fingerprint().to_string());
+    }
+
+    /// Ends stay where the first mint put them.
+    async fn nothing_moved(&self) {
+        for (id, end) in self.ends.iter().rev().take(8) {
+            let row = self.world.store.elevation(*id).await.unwrap().unwrap();
+            if let State::Active { ends_at, .. } = row.elevation.state {
+                assert_eq!(ends_at, *end, "{:?}", self.at);
+            }
+        }
+    }
+
+    async fn end(self) {
+        let seed = self.at.0;
+        self.world.clock.advance(Seconds::new(2 * 3_600));
+        self.world.service.sweep().await.unwrap();
+        let open = ElevationFilter {
+            open_only: true,
+            ..ElevationFilter::default()
+        };
+        let open = self.world.store.elevations(open, None, 10).await.unwrap();
+        assert!(open.is_empty(), "seed {seed}: {open:?}");
+
+        let events = self.world.events().await;
+        let mut planned = BTreeSet::new();
+        let mut issued = BTreeSet::new();
+        for event in &events {
+            let number = event.number().to_string();
+            match event.event().kind().as_str() {
+                "svid.intent" | "authority.intent" => assert!(planned.insert(number)),
+                "svid.issued" => {
+                    let of = key(event, Key::Intent);
+                    assert!(
+                        planned.remove(&of),
+                        "seed {seed}: intent {of} twice or never"
+                    );
+                    issued.insert(key(event, Key::Fingerprint));
+                }
+                "svid.failed" => panic!("seed {seed}: {}", event.bytes()),
+                _ => {}
+            }
+        }
+        assert!(
+            planned.is_empty(),
+            "seed {seed}: without outcome: {planned:?}"
+        );
+        let unknown: Vec<_> = self.fingerprints.difference(&issued).collect();
+        assert!(
+            unknown.is_empty(),
+            "seed {seed}: not in the ledger: {unknown:?}"
+        );
+        assert!(
+            8 < self.fingerprints.len(),
+            "seed {seed}: a walk that minted nothing"
+        );
+    }
+}
+
+fn subject(holder: &Holder) -> &'static str {
+    let own = holder.call.caller.subject().unwrap().to_string();
+    [WEB, DB]
+        .into_iter()
+        .find(|subject| own == *subject)
+        .unwrap()
+}
+
+fn key(event: &SealedEvent, key: Key) -> String {
+    event.event().key(key).unwrap().to_owned()
+}
+
+/// The life of `db.read` in the example.
+const SVID_LIFE: Seconds = Seconds::new(60);
+const WALKS: u64 = 6;
+const STEPS: u32 = 250;
