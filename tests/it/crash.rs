@@ -115,13 +115,13 @@ impl Kills {
             self.while_starting += 1;
         } else {
             live.until_serving();
-            live.run_for(Duration::from_millis(1_000 + dice.below(3_000)));
+            live.run_for(Duration::from_millis(1_000 + dice.below(2_500)));
             // Half of them in the worst moment: something is recorded and not yet signed.
             self.while_signing += u64::from(way < 6 && house.is_signing());
             self.while_serving += 1;
         }
         self.heard(&live.kill());
-        if way == 5 {
+        if way >= 2 && self.while_serving % 8 == 3 {
             // Away for so long that a recorded intent runs out: nothing else is waited for.
             thread::park_timeout(LIFE_SHORTEST);
         }

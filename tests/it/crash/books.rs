@@ -68,7 +68,8 @@ impl Books {
 
     /// How many intents were told to have failed.
     pub(super) fn told(&self) -> u64 {
-        self.of(EventKind::SvidFailed).count() as u64
+        let kinds = [EventKind::SvidFailed, EventKind::AuthorityFailed];
+        kinds.map(|kind| self.of(kind).count() as u64).iter().sum()
     }
 
     pub(super) fn summary(&self) -> String {
@@ -99,9 +100,8 @@ impl Books {
             let serial = event.event().key(Key::Serial).unwrap();
             assert!(serials.insert(serial), "serial {serial} twice");
         }
-        let kinds = [EventKind::SvidIssued, EventKind::SvidFailed];
         let outcomes = self.events.iter();
-        for event in outcomes.filter(|event| kinds.contains(&event.event().kind())) {
+        for event in outcomes.filter(|event| event.event().key(Key::Intent).is_some()) {
             let intent = intent_of(event);
             assert!(open.remove(&intent.value()), "a second outcome: {event:?}");
             assert!(intent < event.number(), "before its intent: {event:?}");
@@ -190,7 +190,7 @@ impl Books {
                     assert!(told.ended.is_none(), "ended twice: {event:?}");
                     told.ended = Some(event.number());
                 }
-                EventKind::SvidIssued | EventKind::SvidFailed => {}
+                EventKind::ElevationDenied | EventKind::SvidFailed | EventKind::SvidIssued => {}
                 kind => panic!("not expected here: {kind}"),
             }
         }

@@ -181,7 +181,7 @@ impl Worker {
         }
         ids.dedup();
         match ids.as_slice() {
-            [] => {}
+            [] => self.house.did("elevate with key: no answer"),
             [id] => self.opened(id.clone(), scope),
             more => self.house.wrong(format!("one key, {more:?}")),
         }
@@ -451,12 +451,23 @@ impl Worker {
         let ran = tokio::task::spawn_blocking(move || curl.output().unwrap());
         let ran = ran.await.unwrap();
         let told = String::from_utf8(ran.stdout).unwrap();
-        let (body, status) = told.rsplit_once('\n')?;
+        if !ran.status.success() {
+            if !ran
+                .status
+                .code()
+                .is_some_and(|code| CURL_LOST.contains(&code))
+            {
+                self.house
+                    .wrong(format!("curl {path}: {}, {told}", ran.status));
+            }
+            return None;
+        }
+        let (body, status) = told.rsplit_once('\n').unwrap();
         let status: u16 = status.parse().unwrap();
         if !matches!(status, 200 | 201 | 409) && !body.contains("problem:minting-stopped") {
             self.house.wrong(format!("curl {path}: {told}"));
         }
-        ran.status.success().then(|| (status, body.to_owned()))
+        Some((status, body.to_owned()))
     }
 }
 
@@ -478,6 +489,8 @@ const SCOPES: [&str; 2] = ["crash.read", "crash.write"];
 const JSON: &str = "Content-Type: application/json";
 const PKCS10: &str = "Content-Type: application/pkcs10";
 const PEM_CHAIN: &str = "Accept: application/pem-certificate-chain";
+/// How curl ends when the server goes away: not reached, or cut in each of the phases and layers.
+const CURL_LOST: [i32; 8] = [7, 16, 18, 35, 52, 55, 56, 92];
 /// More than a start takes, at three attempts each.
 const TRIES_MAX: u32 = 200;
 /// How many of its elevations a worker keeps in mind.
