@@ -20,36 +20,24 @@ pub struct Lifecycle {
     pub tracker: TaskTracker,
     /// Ends them.
     pub stop: CancellationToken,
-    /// Ends the waiting for them.
-    pub hurry: CancellationToken,
 }
 
 impl Lifecycle {
-    /// Listens for SIGTERM and SIGINT.
+    /// Listens for SIGTERM and SIGINT; call it before anybody is told that the server is there.
     ///
     /// # Errors
     /// When the operating system gives no signals.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one task that must outlive the tracker: it hears the second signal"
-    )]
     pub fn listen_for_signals(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let (stop, hurry) = (self.stop.clone(), self.hurry.clone());
-        tokio::task::spawn(async move {
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 () = stop.cancelled() => {}
             }
             stop.cancel();
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = hurry.cancelled() => {}
-            }
-            hurry.cancel();
         });
         Ok(())
     }
@@ -71,17 +59,23 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for the stop, and then for all tasks, but not longer than `grace`.
-    pub async fn finish(&self, grace: Duration) {
+    /// Waits for the stop, and then for all tasks, but not longer than `grace`, nor past a second
+    /// signal.
+    ///
+    /// # Errors
+    /// When the operating system gives no signals.
+    pub async fn finish(&self, grace: Duration) -> io::Result<()> {
         self.stop.cancelled().await;
+        // These see only what comes from now on.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         self.tracker.close();
-        let in_time = tokio::select! {
-            waited = tokio::time::timeout(grace, self.tracker.wait()) => waited.is_ok(),
-            () = self.hurry.cancelled() => false,
-        };
-        if !in_time {
-            tracing::warn!("some tasks did not end in time");
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = tokio::time::sleep(grace) => tracing::warn!("some tasks did not end in time"),
+            _ = terminate.recv() => tracing::warn!("told to stop at once"),
+            _ = interrupt.recv() => tracing::warn!("told to stop at once"),
         }
-        self.hurry.cancel();
+        Ok(())
     }
 }

@@ -21,13 +21,18 @@ impl Service {
         Ok(())
     }
 
-    /// Makes an operator credential. The caller of this function holds the server itself.
+    /// Draws an operator credential, which opens nothing until it is admitted.
+    #[must_use]
+    pub fn draw_operator(&self) -> Bearer {
+        Bearer::operator(&self.entropy)
+    }
+
+    /// Lets an operator credential in. The caller of this function holds the server itself.
     ///
     /// # Errors
-    /// When it cannot be recorded.
-    pub async fn create_operator(&self) -> Result<Bearer, ServiceError> {
-        let bearer = Bearer::operator(&self.entropy);
-        let id = match &bearer {
+    /// When it is another kind of secret, or cannot be recorded.
+    pub async fn admit_operator(&self, bearer: &Bearer) -> Result<(), ServiceError> {
+        let id = match bearer {
             Bearer::Operator(id, _) => *id,
             Bearer::JoinToken(..) => return Err(ServiceError::Token),
         };
@@ -40,7 +45,7 @@ impl Service {
                 event,
             })
             .await?;
-        Ok(bearer)
+        Ok(())
     }
 
     /// Whether any operator credential exists.
