@@ -3,6 +3,8 @@
 pub mod api;
 pub mod attestation;
 pub mod audit;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod elevation;
 pub mod id;

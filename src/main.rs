@@ -1,2 +1,7 @@
 //! The `protem` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    protem::cli::run()
+}

@@ -14,7 +14,7 @@ mod dev;
 mod start;
 
 pub use crate::server::desk::{
-    DeskError, Explained, backup_store, check_policy, explain_policy, restore_store, test_policy,
+    DeskError, Supposed, backup_store, check_policy, explain_policy, restore_store, test_policy,
 };
 pub use crate::server::dev::{DevOptions, DevServer, dev};
 pub use crate::server::start::{Running, StartError, serve, start};

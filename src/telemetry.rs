@@ -10,8 +10,6 @@ use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::config::LogConfig;
-
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -23,15 +21,15 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
-/// Sets up the log on standard error.
+/// Sets up the log on standard error, as text for people or one JSON object a line.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn start(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.filter)
-        .map_err(|_| TelemetryError::Filter(config.filter.clone()))?;
+pub fn start(filter: &str, json: bool) -> Result<(), TelemetryError> {
+    let filter =
+        EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter(filter.to_owned()))?;
     let registry = tracing_subscriber::registry().with(filter);
-    if config.json {
+    if json {
         registry
             .with(layer().json().with_writer(std::io::stderr))
             .try_init()?;

@@ -194,6 +194,7 @@ impl Seconds {
 }
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
     fn read(&self) -> Reading {
         let wall = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

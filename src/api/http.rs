@@ -25,10 +25,11 @@ use axum::routing::{delete, get, post};
 
 use crate::api::health::Probes;
 pub use crate::api::http::openapi::document;
+pub(crate) use crate::api::http::verdict::outlook;
 use crate::api::request::Passage;
 use crate::service::Service;
 
-/// The API door: every endpoint, behind the passage.
+/// The API door: every endpoint and health, behind the passage.
 pub fn router(service: Arc<Service>, probes: &Probes, passage: Passage) -> Router {
     passage.before(endpoints().with_state(service).merge(probes.health()))
 }

@@ -8,6 +8,7 @@
 //! `DEPTH_MAX`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// A value that can stand in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,8 @@ fn write_text(text: &str, to: &mut String) {
             '"' => to.push_str("\\\""),
             '\\' => to.push_str("\\\\"),
             control if u32::from(control) < 0x20 => {
-                to.push_str(&format!("\\u{:04x}", u32::from(control)));
+                // Writing to a String does not fail.
+                let _ = write!(to, "\\u{:04x}", u32::from(control));
             }
             plain => to.push(plain),
         }

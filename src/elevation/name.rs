@@ -24,19 +24,19 @@ pub enum End {
 /// The bare name of a state, for filters and messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateName {
-    /// See [`State::Active`].
+    /// See [`crate::elevation::State::Active`].
     Active,
-    /// See [`State::Approved`].
+    /// See [`crate::elevation::State::Approved`].
     Approved,
-    /// See [`State::Cancelled`].
+    /// See [`crate::elevation::State::Cancelled`].
     Cancelled,
-    /// See [`State::Denied`].
+    /// See [`crate::elevation::State::Denied`].
     Denied,
-    /// See [`State::Ended`].
+    /// See [`crate::elevation::State::Ended`].
     Ended,
-    /// See [`State::Lapsed`].
+    /// See [`crate::elevation::State::Lapsed`].
     Lapsed,
-    /// See [`State::Pending`].
+    /// See [`crate::elevation::State::Pending`].
     Pending,
 }
 

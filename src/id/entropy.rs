@@ -23,6 +23,7 @@ enum Source {
 impl Entropy {
     /// The operating system's source.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this file owns chance")]
     pub fn system() -> Self {
         Self(Source::System(SystemRandom::new()))
     }

@@ -62,7 +62,7 @@ pub enum Warrant {
     /// The first start: a root.
     Bootstrap,
     /// Policy permits a workload's certificate.
-    Permit(Permit),
+    Permit(Box<Permit>),
     /// An issuer or server certificate of the authority itself is due.
     Rotation,
 }

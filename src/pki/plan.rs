@@ -231,6 +231,7 @@ fn to_be_signed(
         .profile
         .key_usage
         .iter()
+        .copied()
         .filter_map(key_usage)
         .collect();
     params.extended_key_usages = contents
@@ -248,13 +249,12 @@ fn to_be_signed(
         params.custom_extensions = vec![extension];
     }
     let key = Certified(contents.key);
-    let built = match issuing.builder() {
-        Some(issuer) => params.signed_by(&key, issuer)?,
+    let built = if let Some(issuer) = issuing.builder() {
+        params.signed_by(&key, issuer)?
+    } else {
         // A root is its own issuer.
-        None => {
-            let own = rcgen::Issuer::from_params(&params, issuing.unsigned());
-            params.signed_by(&key, &own)?
-        }
+        let own = rcgen::Issuer::from_params(&params, issuing.unsigned());
+        params.signed_by(&key, &own)?
     };
     first_element(built.der())
 }
@@ -321,7 +321,7 @@ fn first_element(certificate: &[u8]) -> Result<Vec<u8>, PlanError> {
     Ok(tbs)
 }
 
-const fn key_usage(usage: &KeyUse) -> Option<rcgen::KeyUsagePurpose> {
+const fn key_usage(usage: KeyUse) -> Option<rcgen::KeyUsagePurpose> {
     match usage {
         KeyUse::DigitalSignature => Some(rcgen::KeyUsagePurpose::DigitalSignature),
         KeyUse::KeyCertSign => Some(rcgen::KeyUsagePurpose::KeyCertSign),
@@ -351,9 +351,9 @@ fn constraints(constraints: &NameConstraints) -> rcgen::NameConstraints {
     let tree = |tree: &Subtree| match tree {
         Subtree::Dns(name) => Some(rcgen::GeneralSubtree::DnsName(name.clone())),
         Subtree::Ip(octets) if octets.len() == 8 => {
-            Some(rcgen::GeneralSubtree::IpAddress(every_v4.clone()))
+            Some(rcgen::GeneralSubtree::IpAddress(every_v4))
         }
-        Subtree::Ip(_) => Some(rcgen::GeneralSubtree::IpAddress(every_v6.clone())),
+        Subtree::Ip(_) => Some(rcgen::GeneralSubtree::IpAddress(every_v6)),
         Subtree::Other(_) | Subtree::Uri(_) => None,
     };
     rcgen::NameConstraints {

@@ -67,7 +67,7 @@ impl Authority {
         Ok((authority, started))
     }
 
-    /// Renews every intermediate that has lived for [`RENEW_AFTER_PERCENT`] of its life, or whose
+    /// Renews every intermediate that has lived for 45 percent of its life, or whose
     /// issuer has changed. Answers which were renewed. Safe to call at any time: a reconciler.
     ///
     /// # Errors
@@ -283,13 +283,12 @@ async fn own_root(
     entropy: &Entropy,
     now: Timestamp,
 ) -> Result<(Issuing, Vec<Certificate>), SetupError> {
-    let (key, known) = match keystore.keys(ROOT_FILE)?.first() {
-        Some(_) => (keystore.key(ROOT_FILE)?, keystore.certificate(ROOT_FILE)?),
-        None => {
-            let key = PrivateKey::generate(KeyKind::P256)?;
-            keystore.write_key(ROOT_FILE, &key)?;
-            (key, None)
-        }
+    let (key, known) = if keystore.keys(ROOT_FILE)?.is_empty() {
+        let key = PrivateKey::generate(KeyKind::P256)?;
+        keystore.write_key(ROOT_FILE, &key)?;
+        (key, None)
+    } else {
+        (keystore.key(ROOT_FILE)?, keystore.certificate(ROOT_FILE)?)
     };
     let certificate = match known {
         Some(certificate) if certificate.tbs().public_key == *key.public_key() => certificate,

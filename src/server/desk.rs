@@ -5,32 +5,31 @@
 //! Refuses: to touch the store of a running server otherwise than by copying it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::identity::{Group, Selector, Subject};
+use crate::id::entropy::Entropy;
+use crate::id::{ElevationId, EntryId, PolicyVersion};
+use crate::identity::{Group, Subject};
 use crate::policy::{
-    Act, Ask, Bundle, BundleFaults, ElevateAct, EntryFact, FactParts, MintingFact, Outlook,
-    PolicyFact, Principal, TestOutcome, run_tests, suppose,
+    Act, Ask, Bundle, BundleFaults, ElevateAct, ElevationFact, EntryFact, FactParts, MintingFact,
+    PolicyFact, Principal, run_tests, suppose,
 };
+use crate::scope::Scope;
 use crate::server::start::{STORE_FILE, StartError, read_bundle};
+use crate::service::InForce;
 use crate::store::StoreError;
 use crate::store::sqlite::{backup, restore};
 use crate::time::{Seconds, Timestamp};
+use crate::wire::policy::ExplainRequest;
+use crate::wire::verdict::OutlookAnswer;
 
-/// A question to a bundle that nobody has activated.
-#[derive(Clone, Debug)]
-pub struct Explained {
-    /// Who would hold the scope.
-    pub subject: Subject,
-    /// The groups he is supposed to be in.
+/// What is made up about the subject of a question to a bundle that nobody has activated.
+#[derive(Clone, Debug, Default)]
+pub struct Supposed {
+    /// The groups that he is in; the first one answers for him.
     pub groups: Vec<Group>,
-    /// The group that is supposed to answer for him.
-    pub owner: Group,
-    /// The selectors he is supposed to have.
-    pub selectors: Vec<Selector>,
-    /// What would be asked.
-    pub act: ElevateAct,
-    /// When.
-    pub at: Timestamp,
+    /// The approvals that were given.
+    pub approvals: Vec<(Group, u32)>,
 }
 
 /// Why the desk cannot answer.
@@ -39,6 +38,12 @@ pub enum DeskError {
     /// The bundle has faults.
     #[error("{0}")]
     Faults(BundleFaults),
+    /// A part of the question cannot be read.
+    #[error("`{0}` cannot be read")]
+    Field(
+        &'static str,
+        #[source] Box<dyn std::error::Error + Send + Sync>,
+    ),
     /// Files cannot be read.
     #[error(transparent)]
     Read(#[from] StartError),
@@ -62,55 +67,124 @@ pub fn check_policy(directory: &Path) -> Result<(String, Vec<String>, Vec<String
     Ok((bundle.digest().to_string(), scopes, warnings))
 }
 
-/// Runs the tests of the bundle in a directory.
+/// Runs the tests of the bundle in a directory. Answers each test's name with what is wrong.
 ///
 /// # Errors
 /// All its faults.
-pub fn test_policy(directory: &Path) -> Result<Vec<TestOutcome>, DeskError> {
+pub fn test_policy(directory: &Path) -> Result<Vec<(String, Option<String>)>, DeskError> {
     let source = read_bundle(directory)?;
     let bundle = Bundle::compile(&source).map_err(DeskError::Faults)?;
-    Ok(run_tests(&bundle, &source))
+    let outcomes = run_tests(&bundle, &source).into_iter();
+    Ok(outcomes
+        .map(|one| (format!("{}: {}", one.file, one.name), one.failure))
+        .collect())
 }
 
 /// What the bundle in a directory would say to a question.
 ///
 /// # Errors
-/// All its faults.
-pub fn explain_policy(directory: &Path, asked: Explained) -> Result<Outlook, DeskError> {
+/// All its faults, or the part of the question that cannot be read.
+pub fn explain_policy(
+    directory: &Path,
+    asked: &ExplainRequest,
+    supposed: Supposed,
+    now: Timestamp,
+) -> Result<OutlookAnswer, DeskError> {
     let bundle = compile(directory)?;
-    let first = crate::id::PolicyVersion::FIRST;
-    let parts = FactParts {
+    let subject: Subject = field("subject", asked.subject.parse())?;
+    let scope: Scope = field("scope", asked.scope.parse())?;
+    let longest = bundle
+        .catalogue()
+        .terms(&scope)
+        .map(|terms| terms.elevation_longest);
+    let act = ElevateAct {
+        subject: subject.clone(),
+        scope,
+        asked: match &asked.duration {
+            Some(text) => field("duration", text.parse())?,
+            None => longest.unwrap_or_default(),
+        },
+        has_reason: asked.reason.is_some(),
+        ticket: asked
+            .ticket
+            .as_deref()
+            .map(|text| field("ticket", text.parse()))
+            .transpose()?,
+        scheduled: asked.at.is_some(),
+        on_demand: asked.on_demand,
+        break_glass: asked.break_glass,
+    };
+    let at = match &asked.at {
+        Some(text) => field("at", text.parse())?,
+        None => now,
+    };
+    let parts = facts(&bundle, &act, supposed)?;
+    let horizon = act.asked;
+    let principal = Principal::Workload {
+        subject,
+        elevated: false,
+    };
+    let ask = Ask {
+        principal,
+        act: Act::Elevate(act),
+        source: None,
+    };
+    let outlook = suppose(&bundle, &ask, &parts, at, horizon);
+    let policy = InForce {
+        version: PolicyVersion::FIRST,
+        bundle: Arc::new(bundle),
+        author: String::new(),
+        activated_at: now,
+    };
+    Ok(crate::api::http::outlook(&outlook, &policy, at))
+}
+
+fn facts(bundle: &Bundle, act: &ElevateAct, supposed: Supposed) -> Result<FactParts, DeskError> {
+    let owner = match supposed.groups.first() {
+        Some(group) => group.clone(),
+        None => field("group", "nobody".parse())?,
+    };
+    let made_up = Entropy::seeded(0);
+    let requester = Principal::Workload {
+        subject: act.subject.clone(),
+        elevated: false,
+    };
+    Ok(FactParts {
         policy: PolicyFact {
-            version: first,
+            version: PolicyVersion::FIRST,
             digest: bundle.digest(),
         },
         minting: MintingFact {
             stopped: false,
-            version: 0,
+            version: 1,
         },
         entry: Some(EntryFact {
-            id: crate::id::EntryId::random(&crate::id::entropy::Entropy::seeded(0)),
+            id: EntryId::random(&made_up),
             version: 1,
-            subject: asked.subject.clone(),
-            selectors: asked.selectors,
-            owner: asked.owner,
-            groups: asked.groups,
+            subject: act.subject.clone(),
+            selectors: Vec::new(),
+            owner,
+            groups: supposed.groups,
             deputies: Vec::new(),
             life: Seconds::new(3_600),
         }),
-        elevation: None,
+        elevation: Some(ElevationFact {
+            id: ElevationId::random(&made_up),
+            version: 1,
+            subject: act.subject.clone(),
+            scope: act.scope.clone(),
+            approvals: supposed.approvals.into_iter().collect(),
+            requester,
+        }),
         signals: Vec::new(),
-    };
-    let horizon = asked.act.asked;
-    let ask = Ask {
-        principal: Principal::Workload {
-            subject: asked.subject,
-            elevated: false,
-        },
-        act: Act::Elevate(asked.act),
-        source: None,
-    };
-    Ok(suppose(&bundle, &ask, &parts, asked.at, horizon))
+    })
+}
+
+fn field<T, E>(name: &'static str, read: Result<T, E>) -> Result<T, DeskError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    read.map_err(|error| DeskError::Field(name, Box::new(error)))
 }
 
 /// Copies the store of a data directory while its server may be running.

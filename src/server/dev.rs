@@ -24,8 +24,6 @@ pub struct DevOptions {
     pub listen: SocketAddr,
     /// A policy directory to activate instead of the example.
     pub policy: Option<PathBuf>,
-    /// A log filter.
-    pub log: String,
 }
 
 /// A development server that is serving.

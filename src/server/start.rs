@@ -3,6 +3,7 @@
 //! Promises: see [`crate::server`]. The order below is the whole of the start-up.
 //! Refuses: to serve before everything that it needs is there.
 
+use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 
 use crate::api::health::Probes;
@@ -29,7 +31,7 @@ use crate::service::{Service, ServiceError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
-use crate::x509::{CertificateError, PrivateKeyError};
+use crate::x509::{Certificate, CertificateError, PrivateKeyError};
 
 /// A server that is serving.
 pub struct Running {
@@ -88,15 +90,23 @@ pub enum StartError {
 /// # Errors
 /// Why it does not start.
 pub async fn serve(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<(), StartError> {
-    let running = start(config, clock).await?;
-    running
-        .lifecycle
-        .listen_for_signals()
-        .map_err(StartError::Signals)?;
-    tracing::info!(address = %running.address, "serving");
-    running.lifecycle.finish(GRACE).await;
-    tracing::info!("stopped");
-    Ok(())
+    start(config, clock).await?.wait().await
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, and then until what is under way has ended.
+    ///
+    /// # Errors
+    /// When no signals can be received.
+    pub async fn wait(self) -> Result<(), StartError> {
+        self.lifecycle
+            .listen_for_signals()
+            .map_err(StartError::Signals)?;
+        tracing::info!(address = %self.address, "serving");
+        self.lifecycle.finish(GRACE).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 /// Starts a server.
@@ -133,7 +143,15 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     let certificate = ServerCertificate::mint(&service, names).await?;
     let lifecycle = Lifecycle::default();
     let probes = probes(&service, &lifecycle);
-    let address = open_doors(config, &service, &certificate, &probes, &lifecycle, clock).await?;
+    let address = open_doors(
+        config,
+        &service,
+        Arc::clone(&certificate),
+        &probes,
+        &lifecycle,
+        clock,
+    )
+    .await?;
     background(&service, certificate, &lifecycle);
     Ok(Running {
         service,
@@ -147,18 +165,15 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
 async fn open_doors(
     config: &ServerConfig,
     service: &Arc<Service>,
-    certificate: &Arc<ServerCertificate>,
+    certificate: Arc<ServerCertificate>,
     probes: &Probes,
     lifecycle: &Lifecycle,
     clock: Arc<dyn Clock>,
 ) -> Result<SocketAddr, StartError> {
-    let anchors = service
-        .authority()
-        .anchor()
-        .into_iter()
-        .map(|anchor| anchor.der());
+    let anchor = service.authority().anchor();
+    let anchors = anchor.into_iter().map(Certificate::der);
     let verifier = client_verifier(anchors)?;
-    let resolver = Arc::clone(certificate) as Arc<dyn rustls::server::ResolvesServerCert>;
+    let resolver: Arc<dyn ResolvesServerCert> = certificate;
     let tls = server_config(resolver, verifier, Arc::clone(&clock))?;
     let passage = Passage {
         clock: Arc::clone(&clock),
@@ -200,26 +215,29 @@ fn background(service: &Arc<Service>, certificate: Arc<ServerCertificate>, lifec
     lifecycle.repeat(SWEEP_EVERY, move || {
         let service = Arc::clone(&sweeping);
         async move {
-            if let Err(error) = service.sweep().await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "sweep did not finish"
-                );
-            }
+            told("sweep", service.sweep().await);
         }
     });
     let rotating = Arc::clone(service);
     lifecycle.repeat(ROTATE_EVERY, move || {
         let (service, certificate) = (Arc::clone(&rotating), Arc::clone(&certificate));
         async move {
-            if let Err(error) = service.rotate().await {
-                tracing::error!(error = &error as &dyn std::error::Error, "renewal failed");
-            }
-            if let Err(error) = certificate.renew(&service).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "renewal failed");
-            }
+            told("renewal of issuers", service.rotate().await);
+            told(
+                "renewal of the server's certificate",
+                certificate.renew(&service).await,
+            );
         }
     });
+}
+
+/// Logs a round that failed; the next one is the retry.
+fn told<T, E: Error>(round: &str, outcome: Result<T, E>) {
+    if let Err(error) = outcome {
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        tracing::error!(round, %error, ?causes, "a background round failed");
+    }
 }
 
 /// What the probes answer: readiness is looked at in rounds, so that a probe costs nothing.
@@ -350,5 +368,5 @@ const AUTHORITY_DIRECTORY: &str = "ca";
 /// How long a stop waits for requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-const ROTATE_EVERY: Duration = Duration::from_secs(60);
+const ROTATE_EVERY: Duration = Duration::from_mins(1);
 const PROBE_EVERY: Duration = Duration::from_secs(2);

@@ -227,9 +227,7 @@ impl Service {
         };
         let policy = self.in_force()?;
         let terms = policy.bundle.catalogue().terms(&asked.scope);
-        let longest = terms
-            .map(|terms| terms.elevation_longest)
-            .unwrap_or(DURATION_UNKNOWN_SCOPE);
+        let longest = terms.map_or(DURATION_UNKNOWN_SCOPE, |terms| terms.elevation_longest);
         let shortest = terms.map(|terms| terms.svid_life).unwrap_or_default();
         let instances = match (asked.instances, &call.caller) {
             (Some(instances), _) => instances,

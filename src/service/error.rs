@@ -57,6 +57,9 @@ pub enum ServiceError {
     /// The elevation does not allow it.
     #[error("the elevation does not allow it")]
     Move(#[from] MoveError),
+    /// A rule that stands above policy says no.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// There is no open elevation to mint from.
     #[error("there is no open elevation for this scope; open one first (`protem elevate`)")]
     NoElevation,

@@ -24,7 +24,7 @@ use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::principal;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
-use crate::store::{ElevationFilter, Record, RetryKey, Standing, record};
+use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
@@ -71,17 +71,28 @@ impl Service {
     /// # Errors
     /// Why not; every refusal is recorded.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
-        let elevated = request.scope.is_some() || request.elevation.is_some();
         let subject = whom(call, request.subject.as_ref())?;
-        let csr = match VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated)) {
-            Ok(csr) => csr,
-            Err(error) => {
-                let code = error.code();
-                return Err(self
-                    .refused_by_rule(call, Some(&subject), code, error.into())
-                    .await);
-            }
-        };
+        let issued = self.issue_to(call, subject.clone(), request).await;
+        match issued {
+            Err(error) => Err(match broken_rule(&error) {
+                Some(rule) => {
+                    self.refused_by_rule(call, Some(&subject), rule, error)
+                        .await
+                }
+                None => error,
+            }),
+            Ok(issued) => Ok(issued),
+        }
+    }
+
+    async fn issue_to(
+        &self,
+        call: &Call,
+        subject: Subject,
+        request: IssueRequest,
+    ) -> Result<Issued, ServiceError> {
+        let elevated = request.scope.is_some() || request.elevation.is_some();
+        let csr = VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated))?;
         let instance = match &call.caller {
             Caller::Workload(workload) => workload.instance,
             Caller::Operator(_) | Caller::Token(..) => {
@@ -121,29 +132,11 @@ impl Service {
     async fn walk(&self, walk: &Walk<'_>, csr: &VerifiedCsr) -> Result<Svid, ServiceError> {
         let now = self.clock.sure()?;
         let policy = self.in_force()?;
-        let subject = Some(walk.subject.clone());
         let Standing {
             facts,
             entry,
             elevation,
-        } = self.store.standing(subject, walk.elevation).await?;
-        let elevation = match (walk.elevation, elevation) {
-            (Some(_), None) => return Err(ServiceError::NotFound("elevation")),
-            (Some(_), Some(elevation)) if elevation.request.subject != walk.subject => {
-                return Err(ServiceError::NotFound("elevation"));
-            }
-            (_, elevation) => elevation,
-        };
-        let obtains = match &elevation {
-            None => entry
-                .as_ref()
-                .is_some_and(|entry| obtains(&walk.call.caller, entry)),
-            // Policy tells strangers from deputies; an operator asks for others, and holds nothing.
-            Some(_) => !matches!(walk.call.caller, Caller::Operator(_)),
-        };
-        if !obtains {
-            return Err(self.not_an_obtainer(walk).await);
-        }
+        } = self.standing_of(walk).await?;
         let life = self.life(
             walk,
             &policy,
@@ -164,7 +157,7 @@ impl Service {
         if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
             self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
                 .await?;
-            return Err(ServiceError::Store(crate::store::StoreError::FactChanged(
+            return Err(ServiceError::Store(StoreError::FactChanged(
                 "the elevation",
             )));
         }
@@ -194,6 +187,31 @@ impl Service {
             self.elevations_changed();
         }
         Ok(svid)
+    }
+
+    /// What is known of whom and what is asked for; strangers learn nothing here.
+    async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
+        let subject = Some(walk.subject.clone());
+        let standing = self.store.standing(subject, walk.elevation).await?;
+        let of_subject = |one: &Elevation| one.request.subject == walk.subject;
+        let caller = &walk.call.caller;
+        let allowed = if walk.elevation.is_some() {
+            if !standing.elevation.as_ref().is_some_and(of_subject) {
+                return Err(ServiceError::NotFound("elevation"));
+            }
+            // Policy tells strangers from deputies; an operator asks for others, and holds nothing.
+            !matches!(caller, Caller::Operator(_))
+        } else {
+            let entry = standing.entry.as_ref();
+            entry.is_some_and(|entry| obtains(caller, entry))
+        };
+        if allowed {
+            Ok(standing)
+        } else {
+            Err(ServiceError::NotAllowed(
+                "this caller may not obtain that SVID",
+            ))
+        }
     }
 
     /// The seconds from now to the last one that the right, the scope, the profile and the
@@ -256,12 +274,6 @@ impl Service {
             .map(|elevation| elevation.id)
             .ok_or(ServiceError::NoElevation)
     }
-
-    async fn not_an_obtainer(&self, walk: &Walk<'_>) -> ServiceError {
-        let error = ServiceError::NotFound("registration entry that this caller may obtain");
-        self.refused_by_rule(walk.call, Some(&walk.subject), "not_an_obtainer", error)
-            .await
-    }
 }
 
 /// For whom a caller asks. Only an agent names somebody else; `obtains` judges him.
@@ -272,6 +284,35 @@ fn whom(call: &Call, named: Option<&Subject>) -> Result<Subject, ServiceError> {
         (None, None) => Err(ServiceError::Field(
             "name the subject: an operator has no own SVID",
         )),
+    }
+}
+
+/// The outcome under which a refusal is recorded that no policy spoke; none for what is recorded
+/// where it is made, and for failures that say nothing of the request.
+fn broken_rule(error: &ServiceError) -> Option<&'static str> {
+    match error {
+        ServiceError::Csr(error) => Some(error.code()),
+        ServiceError::Move(_) | ServiceError::Store(StoreError::Elevation(..)) => {
+            Some("wrong_elevation")
+        }
+        ServiceError::NoElevation | ServiceError::NotFound(_) => Some("no_elevation"),
+        ServiceError::NotAllowed(_) => Some("not_an_obtainer"),
+        ServiceError::Store(StoreError::TokenSpent) => Some("token_spent"),
+        ServiceError::Store(StoreError::RetryMismatch) => Some("retry_mismatch"),
+        ServiceError::Plan(_) => Some("not_planned"),
+        ServiceError::Bundle(_)
+        | ServiceError::Busy
+        | ServiceError::ClockInDoubt(_)
+        | ServiceError::Entry(_)
+        | ServiceError::Finish(_)
+        | ServiceError::Field(_)
+        | ServiceError::NoPolicy
+        | ServiceError::Policy(_)
+        | ServiceError::Refused(_)
+        | ServiceError::Request(_)
+        | ServiceError::Setup(_)
+        | ServiceError::Store(_)
+        | ServiceError::Token => None,
     }
 }
 

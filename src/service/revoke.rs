@@ -45,7 +45,7 @@ impl Service {
     pub async fn cancel(&self, call: &Call, id: ElevationId) -> Result<ElevationRow, ServiceError> {
         let row = self.elevation(call, id).await?;
         if row.elevation.request.asked_by.0 != call.caller.to_string() {
-            return Err(ServiceError::Field(
+            return Err(ServiceError::NotAllowed(
                 "only who asked for an elevation can cancel it",
             ));
         }

@@ -9,6 +9,7 @@ use crate::audit::{Event, EventKind, SealedEvent, Value};
 use crate::id::EventNumber;
 use crate::service::{Call, Service, ServiceError};
 use crate::store::EventFilter;
+use crate::time::Timestamp;
 
 /// A query that was recorded.
 #[derive(Clone, Debug)]
@@ -91,14 +92,14 @@ fn told(filter: &EventFilter) -> Value {
         ("caller", filter.caller.clone()),
         ("elevation", filter.elevation.clone()),
         ("fingerprint", filter.fingerprint.clone()),
-        ("from", filter.from.map(|time| time.rfc3339())),
+        ("from", filter.from.map(Timestamp::rfc3339)),
         ("kind", filter.kind.map(|kind| kind.to_string())),
         ("outcome", filter.outcome.clone()),
         ("policy", filter.policy.clone()),
         ("scope", filter.scope.clone()),
         ("serial", filter.serial.clone()),
         ("subject", filter.subject.clone()),
-        ("to", filter.to.map(|time| time.rfc3339())),
+        ("to", filter.to.map(Timestamp::rfc3339)),
     ];
     let given = texts
         .into_iter()

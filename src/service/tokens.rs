@@ -79,7 +79,8 @@ impl Service {
         })
     }
 
-    /// Who holds a join token; it is spent only by the mint that it pays for.
+    /// Who holds a join token. Whether it is spent is judged by the transaction that spends it,
+    /// so that a repeated request with the same idempotency key finds its certificate.
     ///
     /// # Errors
     /// [`ServiceError::Token`] without saying which part was wrong.
@@ -89,7 +90,7 @@ impl Service {
         digest: &SecretDigest,
     ) -> Result<Caller, ServiceError> {
         let row = self.store.token(id).await?.ok_or(ServiceError::Token)?;
-        let good = row.digest.matches(digest) && row.spent.is_none() && self.now() < row.expires_at;
+        let good = row.digest.matches(digest) && self.now() < row.expires_at;
         if good {
             Ok(Caller::Token(id, row.subject))
         } else {

@@ -1,8 +1,8 @@
 //! Problem documents (RFC 9457): how every refusal looks.
 //!
 //! Promises: `type` is a URN of a closed set, [`ProblemKind`], which parses back; `code` is a
-//! stable word for programs, finer than the type; `detail` is written for the caller and `next` says what
-//! to do about it.
+//! stable word for programs, finer than the type; `detail` is written for the caller and `next`
+//! says what to do about it.
 //! Refuses: inner errors. What went wrong inside is in the server's log under the same `instance`.
 
 use std::fmt;

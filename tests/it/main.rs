@@ -22,10 +22,19 @@
     reason = "a test speaks by failing, and owns its process; helpers here are not `in tests` for \
               clippy.toml"
 )]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "tables of cases are long, hold their rows by value, and write DER by hand"
+)]
 
 mod brought_issuer;
 mod certificates;
+mod cli;
+mod client;
 mod der;
+mod dev;
 mod doors;
 mod hostile_csr;
 mod hostile_mints;
@@ -33,11 +42,14 @@ mod hostile_names;
 mod interop;
 mod issue;
 mod lint;
+mod openapi;
 mod openssl_csr;
+mod rest;
 mod restart;
 mod simulation;
 mod store_contract;
 mod store_sqlite;
+mod test_server;
 mod tidy;
 mod tools;
 mod world;

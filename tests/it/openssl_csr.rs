@@ -34,7 +34,7 @@ fn requests_made_by_openssl_are_accepted() {
         let ignored: Vec<_> = csr
             .ignored()
             .iter()
-            .map(|ignored| ignored.as_str())
+            .map(protem::x509::IgnoredRequest::as_str)
             .collect();
         assert_eq!(ignored, ["subject", "subject_alt_name"]);
     }

@@ -1,7 +1,7 @@
 //! A body within its bounds.
 //!
-//! Promises: at most `BYTES_MAX` bytes in at most [`READ_MAX`]; what is said to be larger is refused
-//! before a byte is read.
+//! Promises: at most `BYTES_MAX` bytes in at most [`READ_MAX`]; what is said to be larger is
+//! refused before a byte is read.
 //! Refuses: compressed bodies: unpacking them would undo the bound (assurance H6).
 
 use std::time::Duration;

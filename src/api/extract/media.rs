@@ -1,7 +1,7 @@
 //! Media types: what a body is, and what an answer should be.
 //!
-//! Promises: a closed set; where a caller weighs several with `q`, the heaviest that is offered wins
-//! (RFC 9110 12.5.1).
+//! Promises: a closed set; where a caller weighs several with `q`, the heaviest that is offered
+//! wins (RFC 9110 12.5.1).
 //! Refuses: a body of unknown type, and a charset other than UTF-8.
 
 use std::convert::Infallible;

@@ -52,6 +52,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Finish(FinishError::Store(store)) | ServiceError::Store(store) => {
                 store_problem(store)
             }
+            ServiceError::NotAllowed(_) => of(ProblemKind::Denied, "not_allowed"),
             ServiceError::Token => of(ProblemKind::Unauthenticated, "token"),
         }
     }

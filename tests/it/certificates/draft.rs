@@ -99,7 +99,9 @@ impl Draft {
     }
 
     pub(super) fn tbs(&self, ca: &PrivateKey) -> Vec<u8> {
-        let key_id = self.issuer_key_id.unwrap_or(ca.public_key().key_id());
+        let key_id = self
+            .issuer_key_id
+            .unwrap_or_else(|| ca.public_key().key_id());
         let authority = extension("2.5.29.35", false, &seq(&[tlv(0x80, &key_id)]));
         let extensions: Vec<_> = self
             .extensions
@@ -185,7 +187,7 @@ pub(super) fn both_uses() -> Vec<u8> {
     seq(&[oid("1.3.6.1.5.5.7.3.1"), oid("1.3.6.1.5.5.7.3.2")])
 }
 
-/// A UTCTime of this century as a moment.
+/// A `UTCTime` of this century as a moment.
 pub(super) fn at(utc_time: &str) -> Timestamp {
     let part = |from: usize| utc_time[from..from + 2].to_owned();
     let [year, month, day, hour, minute, second] = [0, 2, 4, 6, 8, 10].map(part);

@@ -55,7 +55,7 @@ impl Authority {
     pub(crate) fn server(&self) -> Arc<dyn ResolvesServerCert> {
         let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let leaf = self.sign(params);
+        let leaf = self.sign(&params);
         let provider = aws_lc_rs::default_provider();
         let key = provider.key_provider.load_private_key(leaf.key).unwrap();
         Arc::new(SingleCertAndKey::from(CertifiedKey::new(
@@ -91,10 +91,10 @@ impl Authority {
         params.extended_key_usages = vec![usage];
         params.not_before = from.date_time();
         params.not_after = from.plus(life).date_time();
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Leaf {
+    fn sign(&self, params: &CertificateParams) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Leaf {

@@ -10,13 +10,13 @@ pub(super) fn rsa_and_foreign_keys() -> Vec<Case> {
         |attack, spki: Vec<u8>, code| refused("C11", attack, Ask::new().spki(spki).der(), code);
     let rsa = |bits: usize, last: u8, exponent: &[u8]| {
         let mut modulus = vec![0xff; bits.div_ceil(8)];
-        modulus[0] = if bits % 8 == 0 {
+        modulus[0] = if bits.is_multiple_of(8) {
             0xff
         } else {
             (1 << (bits % 8)) - 1
         };
         *modulus.last_mut().unwrap() = last;
-        if bits % 8 == 0 {
+        if bits.is_multiple_of(8) {
             modulus.insert(0, 0);
         }
         let content = seq(&[int(&modulus), int(exponent)]);

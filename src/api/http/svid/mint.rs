@@ -32,7 +32,7 @@ use crate::wire::svid::{SvidQuery, SvidRequest, SvidView};
                        visible ASCII characters")),
     request_body(content(
         (SvidRequest = "application/json"),
-        (Vec<u8> = "application/pkcs10"),
+        (String = "application/pkcs10"),
         (String = "application/x-pem-file"),
     )),
     responses(

@@ -1,0 +1,35 @@
+//! What one issuance costs, step by step, as a share of what cryptography alone would cost.
+//!
+//! `cargo bench --bench walk` prints the table. The bound is one ECDSA P-256 verification (the
+//! request's proof of possession) plus one P-256 signature, measured in the same run, so the
+//! ratios can be compared between machines and the absolute figures cannot.
+//!
+//! Promises: real store on a real disk with fsync, real policy, real TLS on loopback.
+//! Refuses: assertions about time: it measures and prints.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::missing_docs_in_private_items,
+    reason = "a measurement stops at the first fault, reads the clock and prints"
+)]
+
+#[path = "walk/measure.rs"]
+mod measure;
+#[path = "walk/steps.rs"]
+mod steps;
+#[path = "../it/tools.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the integration tests")]
+mod tools;
+#[path = "../it/world.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the integration tests")]
+mod world;
+
+use measure::Table;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut table = Table::default();
+    runtime.block_on(steps::measure_all(&mut table));
+    println!("{}", table.render());
+}
