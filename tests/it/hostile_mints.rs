@@ -120,7 +120,11 @@ async fn names_and_powers_in_a_request_are_ignored() {
             ..base(&web.key)
         };
         let issued = world.service.issue(&web.call, request).await.unwrap();
-        let told: Vec<_> = issued.ignored.iter().map(|one| one.as_str()).collect();
+        let told: Vec<_> = issued
+            .ignored
+            .iter()
+            .map(protem::x509::IgnoredRequest::as_str)
+            .collect();
         assert_eq!(told, [ignored], "{row} {attack}");
         plain(&issued.svid.certificate, WEB, attack);
         let events = world.events().await.split_off(before);

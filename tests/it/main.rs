@@ -44,6 +44,7 @@ mod issue;
 mod lint;
 mod openapi;
 mod openssl_csr;
+mod races;
 mod rest;
 mod restart;
 mod simulation;
