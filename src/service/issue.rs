@@ -72,33 +72,27 @@ impl Service {
     /// Why not; every refusal is recorded.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
         let subject = whom(call, request.subject.as_ref())?;
-        match self.issue_for(call, &subject, request).await {
+        let issued = self.issue_to(call, subject.clone(), request).await;
+        match issued {
+            Err(error) => Err(match broken_rule(&error) {
+                Some(rule) => {
+                    self.refused_by_rule(call, Some(&subject), rule, error)
+                        .await
+                }
+                None => error,
+            }),
             Ok(issued) => Ok(issued),
-            Err(error) => match unrecorded(&error) {
-                None => Err(error),
-                Some(code) => Err(self
-                    .refused_by_rule(call, Some(&subject), code, error)
-                    .await),
-            },
         }
     }
 
-    async fn issue_for(
+    async fn issue_to(
         &self,
         call: &Call,
-        subject: &Subject,
+        subject: Subject,
         request: IssueRequest,
     ) -> Result<Issued, ServiceError> {
         let elevated = request.scope.is_some() || request.elevation.is_some();
-        let csr = match VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated)) {
-            Ok(csr) => csr,
-            Err(error) => {
-                let code = error.code();
-                return Err(self
-                    .refused_by_rule(call, Some(&subject), code, error.into())
-                    .await);
-            }
-        };
+        let csr = VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated))?;
         let instance = match &call.caller {
             Caller::Workload(workload) => workload.instance,
             Caller::Operator(_) | Caller::Token(..) => {
@@ -107,14 +101,14 @@ impl Service {
         };
         let elevation = match (request.elevation, &request.scope) {
             (Some(id), _) => Some(id),
-            (None, Some(scope)) => Some(self.open_for(subject, scope, instance).await?),
+            (None, Some(scope)) => Some(self.open_for(&subject, scope, instance).await?),
             (None, None) => None,
         };
         let walk = Walk {
             retry: retry_key(call, &request, &csr),
             life: request.life,
             call,
-            subject: subject.clone(),
+            subject,
             instance,
             elevation,
         };
@@ -199,26 +193,26 @@ impl Service {
     async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
         let subject = Some(walk.subject.clone());
         let standing = self.store.standing(subject, walk.elevation).await?;
-        let obtains = match (walk.elevation, &standing.elevation) {
-            (Some(_), Some(elevation)) if elevation.request.subject == walk.subject => {
-                // Policy tells strangers from deputies; an operator asks for others, and holds
-                // nothing himself.
-                !matches!(walk.call.caller, Caller::Operator(_))
+        let of_subject = |one: &Elevation| one.request.subject == walk.subject;
+        let caller = &walk.call.caller;
+        let allowed = if walk.elevation.is_some() {
+            if !standing.elevation.as_ref().is_some_and(of_subject) {
+                return Err(ServiceError::NotFound("elevation"));
             }
-            (Some(_), _) => return Err(ServiceError::NotFound("elevation")),
-            (None, _) => {
-                let entry = standing.entry.as_ref();
-                entry.is_some_and(|entry| obtains(&walk.call.caller, entry))
-            }
+            // Policy tells strangers from deputies. An operator asks for others, and holds nothing;
+            // a join token pays for a base SVID and nothing more.
+            matches!(caller, Caller::Workload(_))
+        } else {
+            let entry = standing.entry.as_ref();
+            entry.is_some_and(|entry| obtains(caller, entry))
         };
-        if obtains {
-            return Ok(standing);
+        if allowed {
+            Ok(standing)
+        } else {
+            Err(ServiceError::NotAllowed(
+                "this caller may not obtain that SVID",
+            ))
         }
-        let error = ServiceError::NotAllowed("this caller may not obtain that SVID");
-        let subject = Some(&walk.subject);
-        Err(self
-            .refused_by_rule(walk.call, subject, "not_an_obtainer", error)
-            .await)
     }
 
     /// The seconds from now to the last one that the right, the scope, the profile and the
@@ -294,6 +288,35 @@ fn whom(call: &Call, named: Option<&Subject>) -> Result<Subject, ServiceError> {
     }
 }
 
+/// The outcome under which a refusal is recorded that no policy spoke; none for what is recorded
+/// where it is made, and for failures that say nothing of the request.
+fn broken_rule(error: &ServiceError) -> Option<&'static str> {
+    match error {
+        ServiceError::Csr(error) => Some(error.code()),
+        ServiceError::Move(_) | ServiceError::Store(StoreError::Elevation(..)) => {
+            Some("wrong_elevation")
+        }
+        ServiceError::NoElevation | ServiceError::NotFound(_) => Some("no_elevation"),
+        ServiceError::NotAllowed(_) => Some("not_an_obtainer"),
+        ServiceError::Store(StoreError::TokenSpent) => Some("token_spent"),
+        ServiceError::Store(StoreError::RetryMismatch) => Some("retry_mismatch"),
+        ServiceError::Plan(_) => Some("not_planned"),
+        ServiceError::Bundle(_)
+        | ServiceError::Busy
+        | ServiceError::ClockInDoubt(_)
+        | ServiceError::Entry(_)
+        | ServiceError::Finish(_)
+        | ServiceError::Field(_)
+        | ServiceError::NoPolicy
+        | ServiceError::Policy(_)
+        | ServiceError::Refused(_)
+        | ServiceError::Request(_)
+        | ServiceError::Setup(_)
+        | ServiceError::Store(_)
+        | ServiceError::Token => None,
+    }
+}
+
 /// Whether the entry lets the caller obtain the base SVID.
 fn obtains(caller: &Caller, entry: &crate::attestation::Entry) -> bool {
     let subject = &entry.terms.subject;
@@ -336,35 +359,6 @@ pub(crate) fn elevate_act(elevation: &Elevation) -> ElevateAct {
         scheduled: request.not_before.is_some(),
         on_demand: request.on_demand,
         break_glass: request.break_glass,
-    }
-}
-
-/// The word for a refusal that no step of the walk has recorded yet; none for those that are
-/// recorded, and for failures that are not the caller's.
-const fn unrecorded(error: &ServiceError) -> Option<&'static str> {
-    match error {
-        ServiceError::ClockInDoubt(_) => Some("clock_in_doubt"),
-        ServiceError::Move(_) | ServiceError::Store(StoreError::Elevation(..)) => {
-            Some("elevation_state")
-        }
-        ServiceError::NoElevation => Some("no_elevation"),
-        ServiceError::NotFound(_) => Some("not_found"),
-        ServiceError::Plan(_) => Some("plan"),
-        ServiceError::Store(StoreError::TokenSpent) => Some("token_spent"),
-        ServiceError::Bundle(_)
-        | ServiceError::Busy
-        | ServiceError::Csr(_)
-        | ServiceError::Entry(_)
-        | ServiceError::Field(_)
-        | ServiceError::Finish(_)
-        | ServiceError::NoPolicy
-        | ServiceError::NotAllowed(_)
-        | ServiceError::Policy(_)
-        | ServiceError::Refused(_)
-        | ServiceError::Request(_)
-        | ServiceError::Setup(_)
-        | ServiceError::Store(_)
-        | ServiceError::Token => None,
     }
 }
 

@@ -47,6 +47,7 @@ mod live;
 mod manual;
 mod openapi;
 mod openssl_csr;
+mod races;
 mod rest;
 mod restart;
 mod shutdown;
