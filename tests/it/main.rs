@@ -28,6 +28,7 @@ mod cli;
 mod client;
 mod der;
 mod doors;
+mod envoy;
 mod hostile_csr;
 mod issue;
 mod lint;
