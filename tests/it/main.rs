@@ -37,6 +37,7 @@ mod crash;
 mod der;
 mod dev;
 mod doors;
+mod envoy;
 mod hostile_csr;
 mod hostile_mints;
 mod hostile_names;
