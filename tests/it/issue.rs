@@ -295,5 +295,5 @@ async fn a_mint_without_an_elevation_is_denied_and_recorded() {
     world.mint(&holder, "db.read").await.unwrap();
     let other = world.holder(WEB).await;
     assert!(world.mint(&other, "db.read").await.is_err());
-    assert_eq!(outcome().await, "wrong_elevation");
+    assert_eq!(outcome().await, "elevation_state");
 }
