@@ -1,4 +1,74 @@
 //! protem mints minutes-long SPIFFE X.509 SVIDs. A right is a scope in the certificate's SAN.
+//!
+//! The mesh that already checks certificates enforces the right, and the certificate's own notAfter
+//! ends it. No decision point stands in the data path. This page is the map; the manual is in the
+//! module `manual` (`cargo doc --open` shows it): the walk, the threats, the decisions, operating.
+//!
+//! # What it is not
+//!
+//! - Not a proxy and not a policy check for each request: it decides when a certificate is minted.
+//! - Not a certificate authority for web sites: leaves carry one SPIFFE ID each.
+//! - Not a revocation service: what was minted ends by itself. Lives are short for that reason.
+//! - Not a store of secrets: it never sees a workload's private key.
+//!
+//! # The house
+//!
+//! Rooms in reading order, from the lowest floor to the highest. A room imports only from floors
+//! below its own; rooms on one floor do not know each other. The table in `tests/it/tidy.rs` is the
+//! law, and a finding there says what to do.
+//!
+//! | Floor | Room | One line |
+//! |---|---|---|
+//! | words | [`mod@time`] | one moment, one span, one clock |
+//! | words | [`id`] | a typed id for each kind of thing; the one source of chance |
+//! | words | [`identity`] | trust domains, SPIFFE IDs, subjects, groups, selectors |
+//! | words | [`scope`] | scopes, and the three ways to write one into a SAN |
+//! | crafts | [`x509`] | keys, requests and certificates: read strictly, checked, never built |
+//! | crafts | [`policy`] | question + facts + moment -> permit or denial; Cedar lives here |
+//! | crafts | [`elevation`] | the states of one request for one scope, and its four clocks |
+//! | crafts | [`attestation`] | who is on the other end, and what is registered about him |
+//! | crafts | [`audit`] | the event and its one canonical text |
+//! | crafts | [`wire`] | the shapes of the REST door |
+//! | memory | [`store`] | verbs that are each one durable act with its event; SQLite below |
+//! | signing | [`pki`] | profiles, plans, issuers, the signature, the trust bundle |
+//! | walks | [`service`] | issue, elevate, revoke, sweep, search, and the admin plane |
+//! | doors | [`api`] | REST over TLS: connections, extractors, problems, one file an endpoint |
+//! | doors | [`client`] | the same door from outside |
+//! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
+//! | root | [`server`] | the parts put together, in the order in which they need each other |
+//! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
+//!
+//! Ten minutes: this page, then [`service::issue`] (the walk), then `tests/it/issue.rs` (the same
+//! walk as tests), then `policy/elevate.cedar` (why it said yes).
+//!
+//! # The words
+//!
+//! One word for one thing, in code, wire, log and policy. Words of the SPIFFE standards mean what
+//! the standards say: trust domain, SPIFFE ID, SVID, bundle, selector, registration entry.
+//!
+//! | Word | Means | Type |
+//! |---|---|---|
+//! | subject | a workload's SPIFFE ID without any scope | [`identity::Subject`] |
+//! | scope | a named right of the catalogue `scopes.toml` | [`scope::Scope`] |
+//! | base SVID | the ordinary identity of a workload | [`scope::SvidName::Base`] |
+//! | elevated SVID | an SVID that carries exactly one scope | [`scope::SvidName::Elevated`] |
+//! | elevation | one request for one scope, and what becomes of it | [`elevation::Elevation`] |
+//! | instance | one running holder: the hash of its key | [`id::Instance`] |
+//! | entry | what is registered of a workload before it calls | [`attestation::Entry`] |
+//! | approval, denial | one person's word, in the name of one group | [`policy::Approvals`] |
+//! | signal | a fact about the world that has an end | [`policy::SignalFact`] |
+//! | fact | what a verdict rests on and may change; it has a version | [`policy::Facts`] |
+//! | verdict | what policy answers | [`policy::Verdict`] |
+//! | outlook | what policy would answer; it opens nothing | [`policy::Outlook`] |
+//! | warrant | what lets the authority plan a certificate | [`pki::Warrant`] |
+//! | plan | the exact to-be-signed bytes of one certificate | [`pki::Plan`] |
+//! | recorded | durable together with its event, and so fit to be signed | [`store::Recorded`] |
+//! | intent, outcome | the events before and after a signature | [`audit::EventKind`] |
+//! | event | one audit record, with one canonical text | [`audit::SealedEvent`] |
+//! | ledger | all events, numbered from 1 without gaps | [`store::Store::events`] |
+//! | caller | who is on the other end: workload, token, operator | [`attestation::Caller`] |
+//!
+//! Checkpoint and receipt, agent and controller are words for what is still to come.
 
 pub mod api;
 pub mod attestation;
@@ -10,6 +80,8 @@ pub mod elevation;
 pub mod id;
 pub mod identity;
 pub mod lifecycle;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 pub mod pki;
 pub mod policy;
 pub mod scope;

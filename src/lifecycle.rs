@@ -23,7 +23,7 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Listens for SIGTERM and SIGINT.
+    /// Listens for SIGTERM and SIGINT; call it before anybody is told that the server is there.
     ///
     /// # Errors
     /// When the operating system gives no signals.
@@ -59,15 +59,23 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for the stop, and then for all tasks, but not longer than `grace`.
-    pub async fn finish(&self, grace: Duration) {
+    /// Waits for the stop, and then for all tasks, but not longer than `grace`, nor past a second
+    /// signal.
+    ///
+    /// # Errors
+    /// When the operating system gives no signals.
+    pub async fn finish(&self, grace: Duration) -> io::Result<()> {
         self.stop.cancelled().await;
+        // These see only what comes from now on.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         self.tracker.close();
-        if tokio::time::timeout(grace, self.tracker.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some tasks did not end in time");
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = tokio::time::sleep(grace) => tracing::warn!("some tasks did not end in time"),
+            _ = terminate.recv() => tracing::warn!("told to stop at once"),
+            _ = interrupt.recv() => tracing::warn!("told to stop at once"),
         }
+        Ok(())
     }
 }

@@ -32,8 +32,13 @@ macro_rules! kinds {
 kinds! {
     /// A search or an export of the ledger.
     AuditQueried = "audit.queried",
-    /// A CA certificate was planned: its exact bytes are durable, its signature is not yet.
+    /// A certificate of the authority's own could not be signed or failed its check.
+    AuthorityFailed = "authority.failed",
+    /// A certificate of the authority's own was planned: its exact bytes are durable, its
+    /// signature is not yet.
     AuthorityIntent = "authority.intent",
+    /// A certificate of the authority's own was signed, and the signature is durable.
+    AuthorityIssued = "authority.issued",
     /// A clock in doubt was accepted by an operator.
     ClockAccepted = "clock.accepted",
     /// An elevation was permitted and may be activated.
@@ -58,19 +63,19 @@ kinds! {
     MintingStopped = "minting.stopped",
     /// An operator credential was made.
     OperatorCreated = "operator.created",
-    /// Refusals of one caller above his bucket, counted instead of recorded one by one.
-    OverflowCounted = "overflow.counted",
     /// A policy bundle became the one that decides.
     PolicyActivated = "policy.activated",
+    /// An act of the admin plane, or a look at what is not public, was asked for and refused.
+    RequestDenied = "request.denied",
     /// The server began to serve.
     ServerStarted = "server.started",
     /// An SVID was asked for and not minted.
     SvidDenied = "svid.denied",
-    /// A planned signature could not be made or failed its check.
+    /// A planned SVID could not be signed or failed its check.
     SvidFailed = "svid.failed",
     /// An SVID was planned: its exact bytes are durable, its signature is not yet.
     SvidIntent = "svid.intent",
-    /// A planned certificate was signed, and the signature is durable.
+    /// A planned SVID was signed, and the signature is durable.
     SvidIssued = "svid.issued",
     /// A join token was made.
     TokenCreated = "token.created",

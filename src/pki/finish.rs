@@ -167,7 +167,7 @@ async fn conclude(
     certificate: &Certificate,
     now: Timestamp,
 ) -> Result<EventNumber, StoreError> {
-    let event = outcome(EventKind::SvidIssued, intent, now)
+    let event = outcome(true, intent, now)
         .with(Key::Outcome, "issued")
         .with(Key::Fingerprint, certificate.fingerprint().to_string());
     let certificate = Some(certificate.der().to_vec());
@@ -187,7 +187,7 @@ async fn fail(
     now: Timestamp,
 ) -> Result<EventNumber, StoreError> {
     tracing::error!(intent = %intent.number(), why, "planned certificate was not signed");
-    let event = outcome(EventKind::SvidFailed, intent, now)
+    let event = outcome(false, intent, now)
         .with(Key::Outcome, "failed")
         .and("why", why);
     store
@@ -200,7 +200,14 @@ async fn fail(
 }
 
 /// An outcome repeats the names under which its intent is searched.
-fn outcome(kind: EventKind, intent: &SealedEvent, now: Timestamp) -> Event {
+fn outcome(issued: bool, intent: &SealedEvent, now: Timestamp) -> Event {
+    let own = intent.event().kind() == EventKind::AuthorityIntent;
+    let kind = match (own, issued) {
+        (true, true) => EventKind::AuthorityIssued,
+        (true, false) => EventKind::AuthorityFailed,
+        (false, true) => EventKind::SvidIssued,
+        (false, false) => EventKind::SvidFailed,
+    };
     let caller = intent.event().key(Key::Caller).unwrap_or_default();
     let event = Event::new(kind, now, caller).with(Key::Intent, intent.number().to_string());
     [

@@ -99,11 +99,9 @@ impl Running {
     /// # Errors
     /// When no signals can be received.
     pub async fn wait(self) -> Result<(), StartError> {
-        self.lifecycle
-            .listen_for_signals()
-            .map_err(StartError::Signals)?;
         tracing::info!(address = %self.address, "serving");
-        self.lifecycle.finish(GRACE).await;
+        let stopped = self.lifecycle.finish(GRACE).await;
+        stopped.map_err(StartError::Signals)?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -135,6 +133,7 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     }
     let service = Service::open(Arc::clone(&store), authority, Arc::clone(&clock), entropy).await?;
     let service = Arc::new(service);
+    service.record_start(env!("CARGO_PKG_VERSION")).await?;
     first_policy(&service, config.first_policy.as_deref()).await?;
     let operator_file = config.data.join(OPERATOR_FILE);
     first_operator(&service, &operator_file).await?;
@@ -142,6 +141,10 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     let names = (config.dns_names.clone(), config.ip_addresses.clone());
     let certificate = ServerCertificate::mint(&service, names).await?;
     let lifecycle = Lifecycle::default();
+    // Before the doors open: who is answered may already send a signal.
+    lifecycle
+        .listen_for_signals()
+        .map_err(StartError::Signals)?;
     let probes = probes(&service, &lifecycle);
     let address = open_doors(
         config,
@@ -283,8 +286,11 @@ async fn first_operator(service: &Service, file: &Path) -> Result<(), StartError
     if service.has_operator().await? {
         return Ok(());
     }
-    let bearer = service.create_operator().await?;
-    write_private(file, &bearer.reveal())
+    // The file first: a crash in between leaves a credential that opens nothing and is replaced.
+    // The other way round it would leave an authority that nobody can operate.
+    let bearer = service.draw_operator();
+    write_private(file, &bearer.reveal())?;
+    Ok(service.admit_operator(&bearer).await?)
 }
 
 /// Reads the files of a bundle from a directory.
@@ -321,8 +327,7 @@ pub(crate) fn read_bundle(directory: &Path) -> Result<BundleSource, StartError> 
 
 fn write_bundle(service: &Service, data: &Path) -> Result<(), StartError> {
     let path = data.join(BUNDLE_FILE);
-    fs::write(&path, service.trust_bundle().to_pem())
-        .map_err(|error| StartError::File(path, "write", error))
+    write_whole(&path, &service.trust_bundle().to_pem(), 0o644)
 }
 
 fn make_directory(path: &Path) -> Result<(), StartError> {
@@ -336,17 +341,23 @@ fn make_directory(path: &Path) -> Result<(), StartError> {
 
 /// Writes a secret that only its owner may read.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), StartError> {
+    write_whole(path, text, 0o600)
+}
+
+/// Writes a file that is never seen half written, and is durable when this returns.
+fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), StartError> {
     let failed = |error| StartError::File(path.to_owned(), "write", error);
+    let new = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
+    let options = options.write(true).create(true).truncate(true).mode(mode);
+    let mut file = options.open(&new).map_err(failed)?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(failed)?;
+    let folder = path.parent().unwrap_or(path);
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
         .map_err(failed)
 }
 

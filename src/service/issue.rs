@@ -170,7 +170,7 @@ impl Service {
         };
         let plan = self
             .authority
-            .plan_svid(&permit, csr, terms, now, &self.entropy)?;
+            .plan_svid(permit, csr, terms, now, &self.entropy)?;
         let svid = match record(self.store.as_ref(), plan).await? {
             Record::New(recorded) => {
                 self.authority
@@ -199,8 +199,9 @@ impl Service {
             if !standing.elevation.as_ref().is_some_and(of_subject) {
                 return Err(ServiceError::NotFound("elevation"));
             }
-            // Policy tells strangers from deputies; an operator asks for others, and holds nothing.
-            !matches!(caller, Caller::Operator(_))
+            // Policy tells strangers from deputies. An operator asks for others, and holds nothing;
+            // a join token pays for a base SVID and nothing more.
+            matches!(caller, Caller::Workload(_))
         } else {
             let entry = standing.entry.as_ref();
             entry.is_some_and(|entry| obtains(caller, entry))

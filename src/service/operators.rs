@@ -11,13 +11,28 @@ use crate::service::{SERVER, Service, ServiceError};
 use crate::store::NewOperator;
 
 impl Service {
-    /// Makes an operator credential. The caller of this function holds the server itself.
+    /// Records that a server of this version begins to serve.
     ///
     /// # Errors
-    /// When it cannot be recorded.
-    pub async fn create_operator(&self) -> Result<Bearer, ServiceError> {
-        let bearer = Bearer::operator(&self.entropy);
-        let id = match &bearer {
+    /// When it cannot be recorded: such a server must not serve.
+    pub async fn record_start(&self, version: &str) -> Result<(), ServiceError> {
+        let event = Event::new(EventKind::ServerStarted, self.now(), SERVER);
+        self.store.append(event.and("version", version)).await?;
+        Ok(())
+    }
+
+    /// Draws an operator credential, which opens nothing until it is admitted.
+    #[must_use]
+    pub fn draw_operator(&self) -> Bearer {
+        Bearer::operator(&self.entropy)
+    }
+
+    /// Lets an operator credential in. The caller of this function holds the server itself.
+    ///
+    /// # Errors
+    /// When it is another kind of secret, or cannot be recorded.
+    pub async fn admit_operator(&self, bearer: &Bearer) -> Result<(), ServiceError> {
+        let id = match bearer {
             Bearer::Operator(id, _) => *id,
             Bearer::JoinToken(..) => return Err(ServiceError::Token),
         };
@@ -30,7 +45,7 @@ impl Service {
                 event,
             })
             .await?;
-        Ok(bearer)
+        Ok(())
     }
 
     /// Whether any operator credential exists.

@@ -60,7 +60,7 @@ pub struct RetryKey {
 pub struct Outcome {
     /// Of which intent.
     pub intent: EventNumber,
-    /// `svid.issued` or `svid.failed`.
+    /// `svid.issued`, `svid.failed`, or the same of the authority's own.
     pub event: Event,
     /// The signed certificate, DER; none when it failed.
     pub certificate: Option<Vec<u8>>,

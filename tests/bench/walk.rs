@@ -10,7 +10,6 @@
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stdout,
-    clippy::missing_docs_in_private_items,
     reason = "a measurement stops at the first fault, reads the clock and prints"
 )]
 
@@ -19,16 +18,31 @@ mod measure;
 #[path = "walk/steps.rs"]
 mod steps;
 #[path = "../it/tools.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the integration tests")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "shared with the integration tests"
+)]
 mod tools;
+#[path = "walk/wire.rs"]
+mod wire;
 #[path = "../it/world.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the integration tests")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "shared with the integration tests"
+)]
 mod world;
 
 use measure::Table;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mut table = Table::default();
     runtime.block_on(steps::measure_all(&mut table));
     println!("{}", table.render());

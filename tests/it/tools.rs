@@ -62,7 +62,7 @@ fn find(name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{run, tool};
 
     #[test]
     #[should_panic(expected = "run `tests/run tools` once")]

@@ -69,7 +69,8 @@ impl World {
         let opened = try_open(directory.path(), &clock, ground.issuer).await;
         let Opened { service, store, .. } = opened.unwrap();
         service.activate_first_policy(&ground.policy).await.unwrap();
-        let bearer = service.create_operator().await.unwrap();
+        let bearer = service.draw_operator();
+        service.admit_operator(&bearer).await.unwrap();
         let protem::attestation::Bearer::Operator(id, _) = &bearer else {
             panic!("an operator")
         };

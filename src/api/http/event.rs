@@ -32,7 +32,7 @@ pub(crate) fn view(sealed: &SealedEvent) -> EventView {
     }
 }
 
-/// The event in one line: kind, whom, what, how it came out, by whom.
+/// What the event's kind does not say, in one line: whom, what, how it came out, by whom.
 fn line(event: &Event) -> String {
     let parts = [
         ("", Key::Subject),
@@ -44,8 +44,6 @@ fn line(event: &Event) -> String {
     ];
     let told = parts
         .into_iter()
-        .filter_map(|(word, key)| Some(format!(" {word}{}", event.key(key)?)));
-    std::iter::once(event.kind().to_string())
-        .chain(told)
-        .collect()
+        .filter_map(|(word, key)| Some(format!("{word}{}", event.key(key)?)));
+    told.collect::<Vec<_>>().join(" ")
 }

@@ -58,7 +58,8 @@ impl Rest {
             metrics: Arc::new(String::new),
         };
         let router = router(Arc::clone(&world.service), &probes, passage);
-        let operator = world.service.create_operator().await.unwrap();
+        let operator = world.service.draw_operator();
+        world.service.admit_operator(&operator).await.unwrap();
         let operator = operator.reveal().to_string();
         Self {
             router,

@@ -1,0 +1,18 @@
+//! The manual: how protem works, what it withstands, why it is so, and how to run it.
+//!
+//! | Page | For whom | Time |
+//! |---|---|---|
+//! | [`walk`] | whoever reads the code for the first time | 3 minutes |
+//! | [`threats`] | whoever must trust it, or break it | 10 minutes |
+//! | [`decisions`] | whoever wants to change it | as needed |
+//! | [`operating`] | whoever runs it | as needed |
+//!
+//! Promises: what stands here holds for this version; what does not hold yet is said in the same
+//! place. Examples are compiled and run as tests. `tests/it/manual.rs` fails when a test, limit or
+//! dependency that is named here does not exist, or a dependency is not explained.
+//! Refuses: plans. What is to be built stands in the issues.
+
+pub mod decisions;
+pub mod operating;
+pub mod threats;
+pub mod walk;

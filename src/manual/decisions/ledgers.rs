@@ -1,0 +1,82 @@
+//! Decisions about the store: what is remembered, and when it counts.
+//!
+//! # Intent, then signature, then outcome
+//!
+//! The bytes and their event are durable before the key is used; the certificate is durable before
+//! it is answered. Price: two commits for each certificate. Alternative: one commit after signing,
+//! and a crash that leaves a certificate nobody recorded.
+//!
+//! # One thread writes, and groups what waits
+//!
+//! Acts that wait share one commit; each has its savepoint, so a refusal takes back itself alone;
+//! nobody is answered before the outer commit. There is no lingering: one caller commits at once.
+//! Measured with a prototype on two cores, `synchronous=FULL`: 6,400 events a second for one
+//! caller, 42,000 for 64. Price: writes wait in one line. Alternative: a pool of writers, and
+//! SQLite's own lock instead of our queue.
+//!
+//! # Readers and searchers are two pools
+//!
+//! Four connections read for walks, two for pages and exports. An auditor who exports a year never
+//! makes a mint wait. Every question has a bound on its steps. Price: two more open files, and a
+//! wide question may be told to narrow its filter.
+//!
+//! # A failed commit closes the connection
+//!
+//! What the failed commit left behind is read from the file, never remembered. Price: one
+//! reopening.
+//!
+//! # The contract is a trait with verbs
+//!
+//! `Store` has acts, not tables: each is one transaction with its event. It is sealed, so only this
+//! room implements it. The contract's tests run over the trait, with a second implementation in
+//! memory, so that another database can join. Price: a new act is a new method in every backend.
+//!
+//! # Events are canonical JSON
+//!
+//! Sorted keys, whole numbers, one way to escape, no space; reading takes exactly what writing
+//! gives. Equal events have equal bytes, so a Merkle leaf can be made of them later. Price: larger
+//! than a binary form, and a reader of our own. Alternatives: CBOR in its deterministic form
+//! (nobody reads it in a terminal), or RFC 8785, whose floats and UTF-16 order we do not need.
+//!
+//! # Free text is committed to, not recorded
+//!
+//! The event holds SHA-256 of a salt and the reason; the text lies in a table of its own. Erasing
+//! it breaks nothing. Price: an auditor with the ledger alone sees that there was a reason, not
+//! which.
+//!
+//! # A token is spent in the transaction that records what it buys
+//!
+//! So two redeemers cannot both win, and a crash spends it only together with a certificate that
+//! will be finished. The door looks at its hash and its end only, so a repeated request with the
+//! same idempotency key still finds its certificate. Price: whether it is spent is known late in
+//! the walk.
+//!
+//! # Secrets are kept as plain SHA-256
+//!
+//! They hold 256 random bits. Guessing is hopeless with any hash, and a slow one would only slow
+//! the door. Price: none known; the comparison takes the same time wherever two digests differ.
+//!
+//! # Idempotency keys live for 25 hours
+//!
+//! As long as the longest base SVID, and an hour for who asks late. A key belongs to its caller,
+//! and the same key with another request is refused. Price: rows, which each use prunes.
+//!
+//! # A store appears whole
+//!
+//! A new store is written under another name, synced, and linked into place. So an empty file is
+//! damage and never a fresh ledger. Price: hard links, which every local file system has.
+//!
+//! # Local disks only
+//!
+//! Network file systems say that they lock and sync. NFS is recognised and refused. Price: no
+//! failover by a shared disk; many servers are for PostgreSQL, later.
+//!
+//! # A backup is one step of all pages
+//!
+//! One moment, whatever is written meanwhile; read whole before it gets its name. Price: the copy
+//! of a very large store holds its log from shrinking until it is done.
+//!
+//! # A walk decides again when facts change under it
+//!
+//! At most eight times, then the caller hears `busy`. Price: under a storm of changes to one
+//! elevation a request may fail. Alternative: a lock for each subject, and its deadlocks.

@@ -1,0 +1,239 @@
+//! Running protem: from the first start to the day when something is wrong.
+//!
+//! Commands are those of `protem --help`. `--dir DIR` names the data directory of a server on this
+//! machine; elsewhere `--server URL --bundle FILE --operator FILE` say the same.
+//!
+//! # Install
+//!
+//! One binary, one configuration file, one data directory on a local disk, a user of its own.
+//! Building needs Rust 1.95 and a C compiler. `deploy/config/server.toml` documents every key;
+//! unknown keys are refused. `deploy/README.md` shows three ways to run, smallest first.
+//!
+//! ```text
+//! protem dev                                  everything with safe defaults below .protem
+//! protem serve --config server.toml           the real thing; ends on SIGTERM within 20 s
+//! ```
+//!
+//! Health and metrics are at `observe`, without TLS: keep it on the machine. `/livez` says that the
+//! process answers; `/readyz` that it can record, trusts its clock and has a policy, or why not.
+//!
+//! # The data directory
+//!
+//! | File | Holds | Secret | Lost means |
+//! |---|---|---|---|
+//! | `protem.db`, `-wal`, `-shm` | what is remembered | reasons | restore a backup |
+//! | `protem.db.lock` | the lock of the one server | no | nothing |
+//! | `ca/root.key`, `ca/root.pem` | the own root | yes | a new root, and new trust everywhere |
+//! | `ca/<issuer>-<key>.key`, `.pem` | up to three generations of each issuer | yes | made anew |
+//! | `operator.token` | the first operator's credential | yes | no way in but a backup |
+//! | `bundle.pem` | the roots, for clients | no | written at each start |
+//! | `server.url` | of `protem dev`: how to reach it | no | written at each start |
+//!
+//! Directories have mode 0700, secret files 0600; a key file that others may read is refused.
+//!
+//! # The first start
+//!
+//! 1. The store is made, and the root, unless `issuer_key` and `issuer_chain` bring an issuer
+//!    (`pki/README.md` tells which to take).
+//! 2. The three intermediates are made; each is an event.
+//! 3. `first_policy` is activated. Without one nothing is permitted, `protem policy activate`
+//!    included: set it and start again. Later it is not read any more.
+//! 4. The first operator's credential is written to `operator.token`. Keep it apart, and give it to
+//!    nobody who should not hold everything that `operate.cedar` permits.
+//! 5. The server's own certificate is minted, the doors open.
+//!
+//! Then register a workload, give it a token, and let it fetch its first SVID:
+//!
+//! ```text
+//! protem entry put --subject spiffe://prod.example/ns/shop/sa/web --owner shop --group shop
+//! protem token create spiffe://prod.example/ns/shop/sa/web
+//! protem svid write --out DIR --join-token-file FILE
+//! protem elevate db.read --svid DIR --out OTHER --reason "why"
+//! ```
+//!
+//! # Backup and restore
+//!
+//! `protem backup --config server.toml FILE` copies the store at one moment while the server runs,
+//! and reads the copy whole before it gets its name. The keys below `ca/` are not in it: copy them
+//! apart, once for the root and to where secrets are kept. Intermediates need no copy.
+//!
+//! `protem restore --config server.toml FILE` puts a copy in place while no server runs and no
+//! `protem.db` is there. What happened after the copy is gone, so afterwards:
+//!
+//! - elevations that were revoked since are open again: `protem revoke --all --reason "restored"`,
+//!   then `protem minting release --reason "restored"`;
+//! - join tokens that were spent since may be unspent until they end: at most a day, ten minutes
+//!   unless asked otherwise;
+//! - certificates minted since live until their notAfter and are in no ledger; the request log has
+//!   their serial numbers;
+//! - event numbers begin again after the copy's last, so evidence in those certificates points at
+//!   other events. Keep the damaged store if you can.
+//!
+//! # The clock is in doubt
+//!
+//! Minting, sweeping and renewal stop when the wall clock and the clock since boot part by more
+//! than 5 s between two looks. `/readyz` says so, `protem_clock_in_doubt` is 1, the log has an
+//! error, callers get `clock-in-doubt`. Find out who set the clock and whether it is right now.
+//! Then:
+//!
+//! ```text
+//! protem minting show
+//! protem clock accept --reason "time server replaced; checked against two others"
+//! ```
+//!
+//! A start with a clock more than 5 s before the newest event does not succeed, because the server
+//! cannot certify itself, and without a server nobody can accept the clock. Correct the clock and
+//! start again.
+//!
+//! # The kill switch
+//!
+//! ```text
+//! protem revoke --all --reason "key of web was published"
+//! protem minting show
+//! protem minting release --reason "rotated, checked"
+//! ```
+//!
+//! Every open elevation ends and nothing is minted, base SVIDs neither, until the release. What was
+//! minted lives until its notAfter: minutes for elevated SVIDs, an hour for base ones. Narrower:
+//! `--subject`, `--scope`, `--instance`, `--elevation`. To take a workload's base SVID away, remove
+//! its entry (`protem entry remove`): nothing more is minted for it.
+//!
+//! # Rotation
+//!
+//! - **Intermediates** live 24 h and are renewed at 45 % of it, looked at once a minute. The chain
+//!   travels with each leaf; nobody has to be told. Watch `protem_issuer_not_after_seconds`.
+//! - **The server's certificate** lives 12 h, is renewed at half, and never leaves memory.
+//! - **The own root** lives ten years. There is no rotation of it yet: a new one is a new data
+//!   directory and new trust in the mesh.
+//! - **A brought issuer** is exchanged by new files and a restart. New intermediates are made under
+//!   it; those under the old one stay unused. SVIDs from under the old issuer stay good in the mesh
+//!   and no longer open protem's own door: their holders need a join token.
+//! - **Policy** is exchanged by `protem policy activate DIR`. Going back is activating the old
+//!   files.
+//! - **The operator credential** cannot be exchanged yet.
+//!
+//! # What ends, and what one sees
+//!
+//! - **An elevated SVID at its end.** Envoy answers 403 on the open connection and resets running
+//!   streams; its access log has `left_ms` at 0 or less. Nothing happens at protem. `protem svid
+//!   write` and `protem elevate` renew between 45 and 55 % of the life, as long as the elevation
+//!   lasts.
+//! - **An elevation at its end.** Within a second it is `ended`, `expired`, with the event
+//!   `elevation.ended`. `protem elevate` removes key and certificate from its folder. One that was
+//!   approved and not used for 15 minutes ends as `unused`; one that waited an hour for people is
+//!   `lapsed`.
+//! - **protem away.** Base SVIDs of an hour last for half an hour at least, elevated ones for half
+//!   of their life. Nothing else depends on it.
+//! - **A full disk.** Every act that records fails as `unavailable`, `/readyz` tells it, and
+//!   nothing is minted. It goes on by itself when there is space.
+//!
+//! # Exits of the command
+//!
+//! | Code | Means | Do |
+//! |---|---|---|
+//! | 0 | as asked | |
+//! | 1 | failed | read the words; the server's log has the request's id |
+//! | 2 | the command line or a file that it names is wrong | correct it |
+//! | 3 | denied by policy, or not let in | `protem policy explain`, or another proof |
+//! | 4 | still waiting for people, or the given time is over | wait, or ask the group it names |
+//! | 5 | the server cannot be reached or does not prove itself | check address and bundle |
+//!
+//! # Problems
+//!
+//! Every refusal is a document of RFC 9457: `type` is `urn:protem:problem:` and the word below,
+//! `code` is finer, `detail` is for the caller, `next` says what to do, `instance` finds the line
+//! in the log.
+//!
+//! | Word | Status | Means |
+//! |---|---|---|
+//! | `clock-in-doubt` | 503 | see above |
+//! | `conflict` | 409 | the state does not allow it, or another act came first; `busy`: ask again |
+//! | `denied` | 403 | policy said no; the verdict names the policies |
+//! | `forbidden` | 403 | the caller is known and may not do this |
+//! | `internal` | 500 | a fault; ask again with the same idempotency key |
+//! | `length-required` | 411 | send `Content-Length`, no chunks |
+//! | `malformed` | 400 | no HTTP, JSON or query as it should be |
+//! | `method-not-allowed` | 405 | see `/v1/openapi.json` |
+//! | `minting-stopped` | 503 | the kill switch is on |
+//! | `not-acceptable` | 406 | no answer of that media type |
+//! | `not-found` | 404 | no such thing, or none that this caller may see |
+//! | `rate-limited` | 429 | not used yet |
+//! | `timeout` | 408 | the request did not arrive in time |
+//! | `too-large` | 413 | the body is above its limit |
+//! | `unauthenticated` | 401 | no proof, two proofs, or one that does not hold |
+//! | `unavailable` | 503 | the store cannot record, or no policy is in force |
+//! | `unprocessable` | 422 | a value is wrong; `detail` names the field |
+//! | `unsupported-media-type` | 415 | the body is of another type |
+//!
+//! # Metrics
+//!
+//! | Name | Is |
+//! |---|---|
+//! | `protem_svids_minted_total{profile}` | SVIDs minted: `base`, `elevated` |
+//! | `protem_refusals_total{reason}` | refusals: policy's reason, or `rule` |
+//! | `protem_issuer_not_after_seconds{issuer}` | the last second of each intermediate, Unix time |
+//! | `protem_clock_in_doubt` | 1 while minting stops for it |
+//!
+//! A counter appears with its first count. Wake somebody when `protem_clock_in_doubt` is 1, when an
+//! issuer has less than ten hours, or when `/readyz` is not 200 for a minute.
+//!
+//! # Limits
+//!
+//! Bytes, counts and spans that no configuration passes. Each is a constant at the end of its file.
+//!
+//! | What | Limit | Constant |
+//! |---|---|---|
+//! | certificate request | 8 KiB | `CSR_BYTES_MAX` |
+//! | certificate; chain file; certificates in it | 16 KiB; 64 KiB; 8 | `CHAIN_CERTIFICATES_MAX` |
+//! | to-be-signed bytes beside key and names | 700 | `FRAME_BYTES_MAX` |
+//! | request body; policy upload | 64 KiB; 1 MiB | `BODY_BYTES_MAX`, `POLICY_BYTES_MAX` |
+//! | query; idempotency key | 4 KiB; 64 characters | `QUERY_BYTES_MAX`, `KEY_BYTES_MAX` |
+//! | request head; header lines | 16 KiB; 64 | `HEAD_BYTES_MAX`, `HEADERS_MAX` |
+//! | connections; from one neighbour | 16,384; 1,024 | `CONNECTIONS_PER_NEIGHBOUR_MAX` |
+//! | streams of one connection | 128 | `STREAMS_MAX` |
+//! | handshake; head; body | 10 s each | `HANDSHAKE_MAX`, `HEAD_READ_MAX`, `READ_MAX` |
+//! | idle; age; stalled write; drain | 2 min; 1 h; 20 s; 20 s | `IDLE_MAX`, `AGE_MAX` |
+//! | wait for an elevation | 60 s | `WAIT_MAX` |
+//! | page; export stream | 1,000; 1,000,000 rows | `PAGE_ROWS_MAX`, `STREAM_ROWS_MAX` |
+//! | SPIFFE ID; trust domain; scope | 2,048; 255; 63 bytes | `SPIFFE_ID_BYTES_MAX` |
+//! | group; selector; hint | 63; 256; 64 bytes | `GROUP_BYTES_MAX`, `SELECTOR_BYTES_MAX` |
+//! | selectors, obtainers, groups of an entry | 32, 32, 64 | `ENTRY_GROUPS_MAX` |
+//! | life of a base SVID | 1 min to 24 h | `ENTRY_LIFE_MAX` |
+//! | life of an elevated SVID | 60 s to 15 min | `SVID_LIFE_MAX` |
+//! | elevation | `svid_life` to 8 h | `ELEVATION_LONGEST_MAX` |
+//! | reason; ticket | 1,024; 64 bytes | `REASON_BYTES_MAX`, `TICKET_BYTES_MAX` |
+//! | scheduled ahead | 30 days | `SCHEDULE_AHEAD_MAX` |
+//! | waiting for people; for the first mint | 1 h; 15 min | `DECIDE_WITHIN`, `ACTIVATE_WITHIN` |
+//! | open elevations of one subject | 100 | `OPEN_PER_SUBJECT_MAX` |
+//! | instances of one elevation | 4,096 | `BOUND_MAX` |
+//! | join token | 1 min to 1 day, else 10 min | `TOKEN_LIFE_MAX` |
+//! | idempotency key is known for | 25 h | `RETRY_KEPT` |
+//! | event | 65,535 bytes | `EVENT_BYTES_MAX` |
+//! | acts waiting; in one commit | 1,024; 512 | `WAITING_MAX`, `GROUP_MAX` |
+//! | bundle; file; files | 8 MiB; 1 MiB; 512 | `BUNDLE_BYTES_MAX`, `FILES_MAX` |
+//! | scopes; servers of a scope | 20,000; 64 | `SCOPES_MAX`, `SERVERS_MAX` |
+//! | operators of one policy | 512 | `OPERATORS_MAX` |
+//! | approvals that one need asks | 16 | `NEED_COUNT_MAX` |
+//! | tests of one file | 2,000 | `SUITE_TESTS_MAX` |
+//! | a verdict looks ahead | 24 h | `HORIZON_MAX` |
+//! | what the command reads of one answer | 8 MiB | `ANSWER_BYTES_MAX` |
+//! | attempts of a call that may be repeated | 3 | `ATTEMPTS_MAX` |
+//!
+//! A bundle may have 8 MiB by file and 1 MiB by upload: activate larger ones as `first_policy`.
+//!
+//! # Logs
+//!
+//! On standard error; one line for each request with id, path, status, code, caller, event and
+//! serial. Never a key, a token, a request or a reason. `log` is a filter such as
+//! `protem::api=debug,info`.
+//!
+//! # Upgrade
+//!
+//! 1. `protem backup FILE`, and keep it until the new version has run for a day.
+//! 2. `protem policy check DIR` and `protem policy test DIR` with the new binary: the schema is
+//!    compiled in, and a bundle that no longer compiles keeps the server from starting.
+//! 3. Stop, replace the binary, start. The last version's configuration still starts.
+//!
+//! The schema of the store moves forward only, each step in one transaction. An older binary
+//! refuses a store that a newer one has opened; going back is restoring the backup, with all that
+//! this means.

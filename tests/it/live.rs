@@ -1,0 +1,168 @@
+//! A real server process: started, heard, ended by a signal.
+//!
+//! Promises: every wait has a bound; what the server said is in every failure; the process is
+//! gone when the value is dropped.
+//! Refuses: to leave it unnoticed when the server ends by itself.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How to start `protem dev`, again and again in the same place.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) policy: Option<PathBuf>,
+}
+
+/// A running `protem dev`.
+#[derive(Debug)]
+pub(crate) struct Live {
+    child: Child,
+    lines: Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Place {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            port: free_port(),
+            policy: None,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the process and does not wait for it.
+    pub(crate) fn start(&self) -> Live {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_protem"));
+        command.arg("--dir").arg(&self.directory).arg("dev");
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        if let Some(policy) = &self.policy {
+            command.arg("--policy").arg(policy);
+        }
+        command.stdin(Stdio::null());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (sender, lines) = channel();
+        listen(child.stdout.take().unwrap(), sender.clone());
+        listen(child.stderr.take().unwrap(), sender);
+        Live {
+            child,
+            lines,
+            said: Vec::new(),
+        }
+    }
+
+    /// Starts the process and waits until it serves.
+    pub(crate) fn serve(&self) -> Live {
+        let mut live = self.start();
+        live.until_serving();
+        live
+    }
+}
+
+impl Live {
+    /// Waits for the line that says where it serves.
+    #[track_caller]
+    pub(crate) fn until_serving(&mut self) {
+        let serving = |line: &String| line.starts_with("protem serves ");
+        let end = Instant::now() + START_LONGEST;
+        while !self.said.iter().any(serving) {
+            match self.lines.recv_timeout(end - Instant::now().min(end)) {
+                Ok(line) => self.said.push(line),
+                Err(why) => panic!("the server does not serve ({why}): {:#?}", self.said),
+            }
+        }
+    }
+
+    /// Lets it run for a while; fails when it ends by itself.
+    #[track_caller]
+    pub(crate) fn run_for(&mut self, pause: Duration) {
+        let end = Instant::now() + pause;
+        loop {
+            match self.lines.recv_timeout(end - Instant::now().min(end)) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the server ended by itself: {:#?}", self.said)
+                }
+            }
+        }
+    }
+
+    /// `kill -9`. Answers what it had said.
+    pub(crate) fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.ended().1
+    }
+
+    /// SIGTERM. Answers how it ended and what it had said.
+    #[track_caller]
+    pub(crate) fn terminate(self) -> (ExitStatus, Vec<String>) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).unwrap();
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        let end = Instant::now() + STOP_LONGEST;
+        loop {
+            match self.lines.recv_timeout(end - Instant::now().min(end)) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.said),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        // Its output is closed, so it is ending or has ended.
+        let status = self.child.wait().unwrap();
+        (status, std::mem::take(&mut self.said))
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(pipe: impl Read + Send + 'static, lines: Sender<String>) {
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// A port below those that the system gives to outgoing connections: a client that asks while the
+/// server is away must not be given the server's own port.
+fn free_port() -> u16 {
+    let entropy = protem::id::entropy::Entropy::system();
+    std::iter::repeat_with(|| 20_000 + u16::from_be_bytes(entropy.bytes()) % 12_000)
+        .take(100)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
+const START_LONGEST: Duration = Duration::from_mins(1);
+/// More than the grace that a server gives to requests under way.
+const STOP_LONGEST: Duration = Duration::from_secs(40);
