@@ -422,7 +422,7 @@ impl Walk {
             let number = event.number().to_string();
             match event.event().kind().as_str() {
                 "svid.intent" | "authority.intent" => assert!(planned.insert(number)),
-                "svid.issued" => {
+                "svid.issued" | "authority.issued" => {
                     let of = key(event, Key::Intent);
                     assert!(
                         planned.remove(&of),
@@ -430,7 +430,7 @@ impl Walk {
                     );
                     issued.insert(key(event, Key::Fingerprint));
                 }
-                "svid.failed" => panic!("seed {seed}: {}", event.bytes()),
+                "svid.failed" | "authority.failed" => panic!("seed {seed}: {}", event.bytes()),
                 _ => {}
             }
         }
