@@ -128,13 +128,21 @@ pub trait Store: sealed::Sealed + Send + Sync {
     fn active_policy(&self) -> Answer<'_, Option<ActivePolicy>>;
 
     /// Stops minting or lets it go on; answers the new state.
-    fn set_minting(&self, stopped: bool, event: Event) -> Answer<'_, Minting>;
+    fn set_minting(
+        &self,
+        stopped: bool,
+        event: Event,
+        reason: Option<Reason>,
+    ) -> Answer<'_, Minting>;
 
     /// Whether minting is stopped.
     fn minting(&self) -> Answer<'_, Minting>;
 
     /// Records an event that changes nothing else.
     fn append(&self, event: Event) -> Answer<'_, EventNumber>;
+
+    /// Records an event that changes nothing else, with the text behind a commitment in it.
+    fn append_with(&self, event: Event, reason: Reason) -> Answer<'_, EventNumber>;
 
     /// Events that match, in order, after `after` and up to and including `until`; at most
     /// `limit`.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The service behind the server Envoy: it answers who asked, by the headers that Envoy set.
 
-    echo.py PORT
+    echo.py PORT        prints the port it listens on: 0 takes a free one
 
 `/stream` sends one line each 100 ms without end, every other path answers at once.
 It knows nothing of certificates or scopes: that is the point of the demo.
@@ -54,4 +54,6 @@ class Echo(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     ThreadingHTTPServer.daemon_threads = True
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo)
+    print(server.server_port, flush=True)
+    server.serve_forever()

@@ -63,10 +63,10 @@ kinds! {
     MintingStopped = "minting.stopped",
     /// An operator credential was made.
     OperatorCreated = "operator.created",
-    /// Refusals of one caller above his bucket, counted instead of recorded one by one.
-    OverflowCounted = "overflow.counted",
     /// A policy bundle became the one that decides.
     PolicyActivated = "policy.activated",
+    /// An act of the admin plane, or a look at what is not public, was asked for and refused.
+    RequestDenied = "request.denied",
     /// The server began to serve.
     ServerStarted = "server.started",
     /// An SVID was asked for and not minted.

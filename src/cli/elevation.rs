@@ -1,6 +1,6 @@
 //! `protem elevation`: see, await and end elevations.
 //!
-//! Promises: the exit code tells the state: 0 approved or active, 3 denied, 4 pending.
+//! Promises: the exit code tells the state: 0 approved or active, 3 denied or revoked, 4 pending.
 //! Refuses: to open one: that is `protem elevate`.
 
 use clap::{Args, Subcommand};
@@ -159,7 +159,10 @@ pub(crate) fn exit_of(view: &ElevationView) -> Exit {
         "approved" | "active" => Exit::Done,
         "denied" => Exit::Denied,
         PENDING => Exit::Waiting,
-        _ => Exit::Failed,
+        _ => match view.ended.as_deref() {
+            Some("revoked" | "signal_lost") => Exit::Denied,
+            _ => Exit::Failed,
+        },
     }
 }
 

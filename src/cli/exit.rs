@@ -15,7 +15,7 @@ use crate::wire::problem::ProblemKind;
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Policy, or the server's doors, said no.
+    /// Policy, the server's doors, or the state of the elevation, said no.
     Denied,
     /// As asked.
     Done,
@@ -72,6 +72,7 @@ impl Exit {
                 Some(
                     ProblemKind::Denied | ProblemKind::Forbidden | ProblemKind::Unauthenticated,
                 ) => Self::Denied,
+                Some(ProblemKind::Conflict) if holds_nothing(error) => Self::Denied,
                 _ => Self::Failed,
             },
             ClientError::Bundle { .. }
@@ -84,6 +85,14 @@ impl Exit {
             }
         }
     }
+}
+
+/// Whether the elevation that would have allowed it is over, or was never opened.
+fn holds_nothing(error: &ClientError) -> bool {
+    let ClientError::Problem(view) = error else {
+        return false;
+    };
+    matches!(view.code.as_str(), "elevation_state" | "no_elevation")
 }
 
 /// Tells a failure and gives its code.
@@ -122,7 +131,7 @@ Exit codes:
   0  as asked
   1  failed
   2  the command line, or a file that it names, is wrong
-  3  denied by policy, or not let in
+  3  denied by policy, not let in, or not elevated (any more)
   4  still waiting for people, or the given time is over
   5  the server cannot be reached, or does not prove itself
 

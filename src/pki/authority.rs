@@ -111,6 +111,17 @@ pub enum SetupError {
     Store(#[from] StoreError),
 }
 
+impl Warrant {
+    /// The word in events.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap",
+            Self::Permit(_) => "permit",
+            Self::Rotation => "rotation",
+        }
+    }
+}
+
 impl Authority {
     /// Plans the certificate that a permit allows for the key of a request.
     ///
@@ -118,18 +129,20 @@ impl Authority {
     /// Why there is no plan; nothing is recorded then.
     pub fn plan_svid(
         &self,
-        permit: &Permit,
+        permit: Permit,
         csr: &VerifiedCsr,
         terms: MintTerms<'_>,
         now: Timestamp,
         entropy: &Entropy,
     ) -> Result<Plan, PlanError> {
-        let name = svid_name(permit).ok_or(PlanError::NothingToMint)?;
+        let name = svid_name(&permit).ok_or(PlanError::NothingToMint)?;
         let profile = self.profile_of(&name);
         let issuing = self.issuing(profile.name.issuer());
         let sans = name.sans().map_err(|_| PlanError::Text)?;
         let not_after = permit.last_second().min(issuing.not_after()).whole_second();
-        let evidence = terms.elevation.map(|elevation| evidence(elevation, permit));
+        let evidence = terms
+            .elevation
+            .map(|elevation| evidence(elevation, &permit));
         let contents = Contents {
             profile,
             key: csr.public_key(),
@@ -144,7 +157,7 @@ impl Authority {
             not_after,
         };
         let recording = Recording {
-            event: svid_event(permit, &name, &terms, now),
+            event: svid_event(&permit, &name, &terms, now),
             guards: permit.fact_versions(),
             mint: terms.elevation.map(|elevation| Mint {
                 elevation: elevation.id,
@@ -158,6 +171,7 @@ impl Authority {
             retry: terms.retry,
         };
         Plan::build(
+            Warrant::Permit(Box::new(permit)),
             &issuing,
             &contents,
             recording,

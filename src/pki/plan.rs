@@ -15,6 +15,7 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, IsCa};
 use crate::audit::{Event, Key};
 use crate::id::entropy::Entropy;
 use crate::id::{TokenId, hex};
+use crate::pki::authority::Warrant;
 use crate::pki::issuing::Issuing;
 use crate::pki::key::Certified;
 use crate::pki::profile::Profile;
@@ -111,6 +112,7 @@ impl Plan {
     /// Builds, lints and dresses a certificate. Private to this room: the ways in are those of
     /// `Authority`, each with its warrant.
     pub(crate) fn build(
+        warrant: Warrant,
         issuing: &Arc<Issuing>,
         contents: &Contents<'_>,
         recording: Recording,
@@ -136,7 +138,10 @@ impl Plan {
             .and("issuer", issuing.key_id())
             .and("key_sha256", contents.key.fingerprint().to_string())
             .and("not_after", contents.not_after.rfc3339())
-            .and("not_before", not_before.rfc3339());
+            .and("not_before", not_before.rfc3339())
+            .and("warrant", warrant.as_str());
+        // Used up: what it allowed is this plan.
+        drop(warrant);
         if let Some(uri) = contents.uris.first() {
             event = event.and("uri", uri.as_str());
         }

@@ -125,8 +125,7 @@ impl Authority {
             now,
             not_after: last_second(now, profile.life).min(issuing.not_after()),
         };
-        let warrant = Warrant::Rotation;
-        let plan = self.plan_own(&warrant, &issuing, &contents, "server", entropy)?;
+        let plan = self.plan_own(&issuing, &contents, "server", entropy)?;
         Ok(carry_out(self, plan, store, now).await?)
     }
 
@@ -163,8 +162,7 @@ impl Authority {
             now,
             not_after: last_second(now, profile.life).min(self.top.not_after()),
         };
-        let warrant = Warrant::Rotation;
-        let plan = self.plan_own(&warrant, &self.top, &contents, name.as_str(), entropy)?;
+        let plan = self.plan_own(&self.top, &contents, name.as_str(), entropy)?;
         let svid = carry_out(self, plan, store, now).await?;
         self.keystore.write_certificate(&file, &svid.certificate)?;
         Ok(
@@ -175,14 +173,14 @@ impl Authority {
 
     fn plan_own(
         &self,
-        warrant: &Warrant,
         issuing: &Arc<Issuing>,
         contents: &Contents<'_>,
         purpose: &str,
         entropy: &Entropy,
     ) -> Result<Plan, SetupError> {
-        let recording = own_recording(warrant, purpose, contents.now);
+        let recording = own_recording(purpose, contents.now);
         Ok(Plan::build(
+            Warrant::Rotation,
             issuing,
             contents,
             recording,
@@ -329,8 +327,9 @@ async fn make_root(
         now,
         not_after: last_second(now, profile.life),
     };
-    let recording = own_recording(&Warrant::Bootstrap, IssuerName::Root.as_str(), now);
+    let recording = own_recording(IssuerName::Root.as_str(), now);
     let plan = Plan::build(
+        Warrant::Bootstrap,
         &issuing,
         &contents,
         recording,
@@ -345,15 +344,8 @@ async fn make_root(
         .certificate)
 }
 
-fn own_recording(warrant: &Warrant, purpose: &str, now: Timestamp) -> Recording {
-    let warrant = match warrant {
-        Warrant::Bootstrap => "bootstrap",
-        Warrant::Permit(_) => "permit",
-        Warrant::Rotation => "rotation",
-    };
-    let event = Event::new(EventKind::AuthorityIntent, now, "server")
-        .with(Key::Outcome, purpose)
-        .and("warrant", warrant);
+fn own_recording(purpose: &str, now: Timestamp) -> Recording {
+    let event = Event::new(EventKind::AuthorityIntent, now, "server").with(Key::Outcome, purpose);
     Recording {
         event,
         guards: Vec::new(),

@@ -90,7 +90,11 @@ pub enum StartError {
 /// # Errors
 /// Why it does not start.
 pub async fn serve(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<(), StartError> {
-    start(config, clock).await?.wait().await
+    let running = start(config, clock).await?;
+    if running.service.in_force().is_err() {
+        tracing::warn!("no policy is in force; nothing is minted until one is activated");
+    }
+    running.wait().await
 }
 
 impl Running {
@@ -133,6 +137,7 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     }
     let service = Service::open(Arc::clone(&store), authority, Arc::clone(&clock), entropy).await?;
     let service = Arc::new(service);
+    service.record_start(env!("CARGO_PKG_VERSION")).await?;
     first_policy(&service, config.first_policy.as_deref()).await?;
     let operator_file = config.data.join(OPERATOR_FILE);
     first_operator(&service, &operator_file).await?;
@@ -275,8 +280,6 @@ async fn first_policy(service: &Service, directory: Option<&Path>) -> Result<(),
         let source = read_bundle(directory)?;
         let policy = service.activate_first_policy(&source).await?;
         tracing::info!(version = %policy.version, "first policy is in force");
-    } else {
-        tracing::warn!("no policy is in force; nothing is minted until one is activated");
     }
     Ok(())
 }

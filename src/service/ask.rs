@@ -67,14 +67,14 @@ impl Service {
     /// Records a refusal that is not about an elevation's opening.
     pub(crate) async fn refused(&self, call: &Call, denial: &Denial) -> ServiceError {
         self.metrics.refused(denial.reason().code());
-        let event = Event::new(
-            EventKind::SvidDenied,
-            self.clock.now(),
-            &call.caller.to_string(),
-        )
-        .with(Key::Outcome, denial.reason().code())
-        .with(Key::Policy, denial.digest().to_string())
-        .and("verdict", verdict(&denial.record()));
+        let kind = match denial.ask().act {
+            Act::Elevate(_) | Act::Issue { .. } => EventKind::SvidDenied,
+            Act::Operate(_) | Act::ReadAudit { .. } | Act::Revoke(_) => EventKind::RequestDenied,
+        };
+        let event = Event::new(kind, self.clock.now(), &call.caller.to_string())
+            .with(Key::Outcome, denial.reason().code())
+            .with(Key::Policy, denial.digest().to_string())
+            .and("verdict", verdict(&denial.record()));
         let event = match denial.ask().entry_subject() {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,

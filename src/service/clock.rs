@@ -102,7 +102,7 @@ impl Service {
         let event = Event::new(EventKind::ClockAccepted, self.clock.now(), &caller)
             .and("doubt", was)
             .and("reason", reason.commitment.to_string());
-        self.store.append(event).await?;
+        self.store.append_with(event, reason).await?;
         self.clock.accept();
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::principal;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
-use crate::store::{ElevationFilter, Record, RetryKey, Standing, record};
+use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
@@ -71,17 +71,28 @@ impl Service {
     /// # Errors
     /// Why not; every refusal is recorded.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
-        let elevated = request.scope.is_some() || request.elevation.is_some();
         let subject = whom(call, request.subject.as_ref())?;
-        let csr = match VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated)) {
-            Ok(csr) => csr,
-            Err(error) => {
-                let code = error.code();
-                return Err(self
-                    .refused_by_rule(call, Some(&subject), code, error.into())
-                    .await);
-            }
-        };
+        let issued = self.issue_to(call, subject.clone(), request).await;
+        match issued {
+            Err(error) => Err(match broken_rule(&error) {
+                Some(rule) => {
+                    self.refused_by_rule(call, Some(&subject), rule, error)
+                        .await
+                }
+                None => error,
+            }),
+            Ok(issued) => Ok(issued),
+        }
+    }
+
+    async fn issue_to(
+        &self,
+        call: &Call,
+        subject: Subject,
+        request: IssueRequest,
+    ) -> Result<Issued, ServiceError> {
+        let elevated = request.scope.is_some() || request.elevation.is_some();
+        let csr = VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated))?;
         let instance = match &call.caller {
             Caller::Workload(workload) => workload.instance,
             Caller::Operator(_) | Caller::Token(..) => {
@@ -146,7 +157,7 @@ impl Service {
         if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
             self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
                 .await?;
-            return Err(ServiceError::Store(crate::store::StoreError::FactChanged(
+            return Err(ServiceError::Store(StoreError::FactChanged(
                 "the elevation",
             )));
         }
@@ -159,7 +170,7 @@ impl Service {
         };
         let plan = self
             .authority
-            .plan_svid(&permit, csr, terms, now, &self.entropy)?;
+            .plan_svid(permit, csr, terms, now, &self.entropy)?;
         let svid = match record(self.store.as_ref(), plan).await? {
             Record::New(recorded) => {
                 self.authority
@@ -182,26 +193,26 @@ impl Service {
     async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
         let subject = Some(walk.subject.clone());
         let standing = self.store.standing(subject, walk.elevation).await?;
-        let obtains = match (walk.elevation, &standing.elevation) {
-            (Some(_), Some(elevation)) if elevation.request.subject == walk.subject => {
-                // Policy tells strangers from deputies; an operator asks for others, and holds
-                // nothing himself.
-                !matches!(walk.call.caller, Caller::Operator(_))
+        let of_subject = |one: &Elevation| one.request.subject == walk.subject;
+        let caller = &walk.call.caller;
+        let allowed = if walk.elevation.is_some() {
+            if !standing.elevation.as_ref().is_some_and(of_subject) {
+                return Err(ServiceError::NotFound("elevation"));
             }
-            (Some(_), _) => return Err(ServiceError::NotFound("elevation")),
-            (None, _) => {
-                let entry = standing.entry.as_ref();
-                entry.is_some_and(|entry| obtains(&walk.call.caller, entry))
-            }
+            // Policy tells strangers from deputies. An operator asks for others, and holds nothing;
+            // a join token pays for a base SVID and nothing more.
+            matches!(caller, Caller::Workload(_))
+        } else {
+            let entry = standing.entry.as_ref();
+            entry.is_some_and(|entry| obtains(caller, entry))
         };
-        if obtains {
-            return Ok(standing);
+        if allowed {
+            Ok(standing)
+        } else {
+            Err(ServiceError::NotAllowed(
+                "this caller may not obtain that SVID",
+            ))
         }
-        let error = ServiceError::NotAllowed("this caller may not obtain that SVID");
-        let subject = Some(&walk.subject);
-        Err(self
-            .refused_by_rule(walk.call, subject, "not_an_obtainer", error)
-            .await)
     }
 
     /// The seconds from now to the last one that the right, the scope, the profile and the
@@ -274,6 +285,35 @@ fn whom(call: &Call, named: Option<&Subject>) -> Result<Subject, ServiceError> {
         (None, None) => Err(ServiceError::Field(
             "name the subject: an operator has no own SVID",
         )),
+    }
+}
+
+/// The outcome under which a refusal is recorded that no policy spoke; none for what is recorded
+/// where it is made, and for failures that say nothing of the request.
+fn broken_rule(error: &ServiceError) -> Option<&'static str> {
+    match error {
+        ServiceError::Csr(error) => Some(error.code()),
+        ServiceError::Move(_) | ServiceError::Store(StoreError::Elevation(..)) => {
+            Some("wrong_elevation")
+        }
+        ServiceError::NoElevation | ServiceError::NotFound(_) => Some("no_elevation"),
+        ServiceError::NotAllowed(_) => Some("not_an_obtainer"),
+        ServiceError::Store(StoreError::TokenSpent) => Some("token_spent"),
+        ServiceError::Store(StoreError::RetryMismatch) => Some("retry_mismatch"),
+        ServiceError::Plan(_) => Some("not_planned"),
+        ServiceError::Bundle(_)
+        | ServiceError::Busy
+        | ServiceError::ClockInDoubt(_)
+        | ServiceError::Entry(_)
+        | ServiceError::Finish(_)
+        | ServiceError::Field(_)
+        | ServiceError::NoPolicy
+        | ServiceError::Policy(_)
+        | ServiceError::Refused(_)
+        | ServiceError::Request(_)
+        | ServiceError::Setup(_)
+        | ServiceError::Store(_)
+        | ServiceError::Token => None,
     }
 }
 

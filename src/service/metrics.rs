@@ -17,7 +17,7 @@ use crate::pki::IssuerName;
 use crate::service::Service;
 
 /// Counters of one service.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Metrics {
     minted: Family<Kind, Counter>,
     refused: Family<Why, Counter>,
@@ -38,9 +38,23 @@ struct Issuer {
     issuer: &'static str,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        let new = Self {
+            minted: Family::default(),
+            refused: Family::default(),
+        };
+        for profile in [BASE, ELEVATED] {
+            // A series that is there from the start can be alerted on.
+            drop(new.minted.get_or_create(&Kind { profile }));
+        }
+        new
+    }
+}
+
 impl Metrics {
     pub(crate) fn minted(&self, elevated: bool) {
-        let profile = if elevated { "elevated" } else { "base" };
+        let profile = if elevated { ELEVATED } else { BASE };
         self.minted.get_or_create(&Kind { profile }).inc();
     }
 
@@ -87,3 +101,6 @@ impl fmt::Debug for Metrics {
         f.write_str("Metrics")
     }
 }
+
+const BASE: &str = "base";
+const ELEVATED: &str = "elevated";

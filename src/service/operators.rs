@@ -11,6 +11,16 @@ use crate::service::{SERVER, Service, ServiceError};
 use crate::store::NewOperator;
 
 impl Service {
+    /// Records that a server of this version begins to serve.
+    ///
+    /// # Errors
+    /// When it cannot be recorded: such a server must not serve.
+    pub async fn record_start(&self, version: &str) -> Result<(), ServiceError> {
+        let event = Event::new(EventKind::ServerStarted, self.now(), SERVER);
+        self.store.append(event.and("version", version)).await?;
+        Ok(())
+    }
+
     /// Draws an operator credential, which opens nothing until it is admitted.
     #[must_use]
     pub fn draw_operator(&self) -> Bearer {

@@ -4,6 +4,7 @@
 //! version and its author; a broken one is refused with words and the old one stays.
 //! Refuses: to watch directories.
 
+use crate::attestation::Caller;
 use crate::audit::{Event, EventKind, Key};
 use crate::policy::{
     Act, Ask, Bundle, BundleSource, ElevateAct, OperateVerb, Outlook, Principal, TestOutcome,
@@ -23,7 +24,11 @@ impl Service {
         call: &Call,
         source: &BundleSource,
     ) -> Result<InForce, ServiceError> {
-        self.operate(call, OperateVerb::ActivatePolicy).await?;
+        // Before the first activation there is no policy to ask; an operator brings it.
+        let first = self.in_force().is_err() && matches!(call.caller, Caller::Operator(_));
+        if !first {
+            self.operate(call, OperateVerb::ActivatePolicy).await?;
+        }
         self.activate_as(&call.caller.to_string(), source).await
     }
 

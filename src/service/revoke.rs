@@ -157,7 +157,7 @@ impl Service {
             &call.caller.to_string(),
         )
         .and("reason", reason.commitment.to_string());
-        Ok(self.store.set_minting(false, event).await?)
+        Ok(self.store.set_minting(false, event, Some(reason)).await?)
     }
 
     /// Whether minting is stopped, and why the clock is in doubt, if it is.
@@ -176,7 +176,9 @@ impl Service {
             &call.caller.to_string(),
         )
         .and("reason", reason.commitment.to_string());
-        self.store.set_minting(true, event).await?;
+        self.store
+            .set_minting(true, event, Some(reason.copied()))
+            .await?;
         tracing::error!(caller = %call.caller, "minting is stopped");
         Ok(())
     }

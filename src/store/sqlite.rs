@@ -45,7 +45,7 @@ use crate::store::sqlite::writer::Writer;
 use crate::store::{
     ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
     ElevationRow, EventFilter, Intended, Intent, LedgerHead, Minting, NewElevation, NewOperator,
-    NewToken, Opened, OperatorRow, Outcome, Standing, Store, StoreError, TokenRow,
+    NewToken, Opened, OperatorRow, Outcome, Reason, Standing, Store, StoreError, TokenRow,
 };
 use crate::time::Timestamp;
 
@@ -217,8 +217,13 @@ impl Store for Sqlite {
         self.ask(policies::active)
     }
 
-    fn set_minting(&self, stopped: bool, event: Event) -> Answer<'_, Minting> {
-        self.act(move |turn| minting::set(turn, stopped, event))
+    fn set_minting(
+        &self,
+        stopped: bool,
+        event: Event,
+        reason: Option<Reason>,
+    ) -> Answer<'_, Minting> {
+        self.act(move |turn| minting::set(turn, stopped, event, reason.as_ref()))
     }
 
     fn minting(&self) -> Answer<'_, Minting> {
@@ -227,6 +232,13 @@ impl Store for Sqlite {
 
     fn append(&self, event: Event) -> Answer<'_, EventNumber> {
         self.act(|turn| turn.record(event))
+    }
+
+    fn append_with(&self, event: Event, reason: Reason) -> Answer<'_, EventNumber> {
+        self.act(move |turn| {
+            reasons::keep(turn.connection(), &reason)?;
+            turn.record(event)
+        })
     }
 
     fn events(

@@ -21,6 +21,7 @@ mod steps;
 #[allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "shared with the integration tests"
 )]
 mod tools;
@@ -30,6 +31,7 @@ mod wire;
 #[allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "shared with the integration tests"
 )]
 mod world;

@@ -3,14 +3,16 @@
 
     drive.py expiry   --server HOST:PORT --bundle FILE --base DIR --elevated DIR
                       --not-after EPOCH_S --log FILE
-    drive.py rotation --server HOST:PORT --bundle FILE --client DIR --watched DIR --replacement DIR
+    drive.py rotation --server HOST:PORT --bundle FILE --client DIR --watched DIR
     drive.py client   --url URL --watched DIR --replacement DIR --not-after EPOCH_S
     drive.py absent   --envoy FILE --config FILE
+    drive.py door     --server HOST:PORT --bundle FILE --client DIR --not-after EPOCH_S
 
 expiry    base and elevated SVID at the server Envoy, up to and past the elevated one's notAfter
-rotation  a new svid.yaml, renamed into the directory that the server Envoy watches, is served
+rotation  what the keeper of the server Envoy's directory renews is served without a restart
 client    the client Envoy: no elevated SVID yet, one that arrives, the base beside it, its end
 absent    Envoy refuses to start when an SDS file does not exist
+door      protem's own door: no resumption, and an end at the peer's notAfter
 
 Each check prints one JSON line {check, expected, observed, ok}. The exit code is 0 when all were
 run and are ok. Needs Python 3.11 and h2 4.4.1. A DIR holds what `protem svid write` keeps.
@@ -33,7 +35,9 @@ import urllib.request
 
 from clients import Http1, Http2, Target, ask_past, attempts_until_refused, refusal, wait_until
 
+DOOR_PATH = "/v1/bundle"
 LEFT_S_MIN = 2
+RENEWAL_S_MAX = 60
 SETTLE_S_MAX = 10
 
 
@@ -153,7 +157,7 @@ def late(target, context, log, end_s):
 
 def judge_cut(report, name, log, result, end_s):
     """One connection, served before the end; from then on denied, or cut in its last answer."""
-    lines = log.wait(name, result["answers"])
+    lines = log.wait(name, result["answers"] + result["cut"])
     for line in lines:
         line["offset_ms"] = int(line["start_ms"]) - end_s * 1000
     served = [line["offset_ms"] for line in lines if line["status"] == 200]
@@ -206,19 +210,22 @@ def judge_late(report, log, result, end_s):
     report.check("refused_as_expired", expected, number, number >= len(result))
 
 
-# --- rotation, client, absent ---------------------------------------------------------------------
+# --- rotation, client, absent, door ---------------------------------------------------------------
 
 
 def rotation(arguments, report):
     target = Target(arguments.server, arguments.bundle)
     context = target.context(arguments.client)
+
+    def written():
+        return first_certificate(f"{arguments.watched}/svid.pem")
+
     before = served_leaf(target, context)
-    wanted = first_certificate(f"{arguments.replacement}/svid.pem")
-    report.check(
-        "replacement_is_new", "another leaf than is served", before != wanted, before != wanted
-    )
-    install(arguments.replacement, arguments.watched)
-    ok = settle(lambda: served_leaf(target, context) == wanted)
+    ok = before == written()
+    report.check("written_served", "the leaf that the keeper wrote", ok, ok)
+    ok = settle(lambda: written() != before, RENEWAL_S_MAX)
+    report.check("keeper_renewed", "another leaf is written", ok, ok)
+    ok = settle(lambda: served_leaf(target, context) == written() != before)
     report.check("rotation_served", "the renamed svid.yaml is served", ok, ok)
 
 
@@ -263,6 +270,46 @@ def absent(arguments, report):
     report.check(
         "absent_file_refused", "does not exist", words, done.returncode != 0 and bool(words)
     )
+
+
+def door(arguments, report):
+    """protem writes no log line for each of its answers: here the client's clock judges."""
+    end_s = arguments.not_after
+    target = Target(arguments.server, arguments.bundle)
+    context = target.context(arguments.client)
+    busy = Http1(target, context)
+    status = busy.get(DOOR_PATH)
+    report.check("door_open", 200, status, status == 200)
+
+    session = busy.tls.session
+    ticket = session is not None and session.has_ticket
+    report.check("door_no_ticket", "no session ticket sent", {"has_ticket": ticket}, not ticket)
+    idle = Http1(target, context, session)
+    idle.get(DOOR_PATH)
+    reused = idle.tls.session_reused
+    report.check("door_not_resumed", "full handshake", {"reused": reused}, not reused)
+
+    late = []  # what was answered to questions asked at notAfter or later
+
+    def ask():
+        asked_s = time.time()
+        status = busy.get(DOOR_PATH)
+        if asked_s >= end_s:
+            late.append(status)
+
+    result = ask_past(end_s, ask) | {"late": late}
+    ok = result["cut"] and result["answers"] > 0 and set(late) <= {401}
+    report.check("door_cut", "answered before notAfter only, then closed", result, ok)
+    words = refusal(lambda: idle.get(DOOR_PATH))
+    report.check("door_idle_closed", "closed at notAfter", words, words is not None)
+
+    for name, session in (("fresh", None), ("resumed", session)):
+        answers, words = attempts_until_refused(
+            lambda session=session: Http1(target, context, session).get(DOOR_PATH)
+        )
+        observed = {"refused": words, "answered_before": answers}
+        ok = words is not None and set(answers) <= {401}
+        report.check(f"door_{name}_refused", "handshake refused, nothing served", observed, ok)
 
 
 def install(source, watched):
@@ -332,9 +379,9 @@ class AccessLog:
         return read()
 
 
-def settle(state):
+def settle(state, s_max=SETTLE_S_MAX):
     """Waits until the state is reached; the bound only keeps a broken run from hanging."""
-    give_up = time.monotonic() + SETTLE_S_MAX
+    give_up = time.monotonic() + s_max
     while not (reached := state()) and time.monotonic() < give_up:
         time.sleep(0.02)
     return bool(reached)
@@ -362,9 +409,10 @@ def parse():
     commands = parser.add_subparsers(required=True)
     wanted = {
         expiry: ["server", "bundle", "base", "elevated", "not-after", "log"],
-        rotation: ["server", "bundle", "client", "watched", "replacement"],
+        rotation: ["server", "bundle", "client", "watched"],
         client: ["url", "watched", "replacement", "not-after"],
         absent: ["envoy", "config"],
+        door: ["server", "bundle", "client", "not-after"],
     }
     for run, options in wanted.items():
         command = commands.add_parser(run.__name__)

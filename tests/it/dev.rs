@@ -1,9 +1,10 @@
 //! The first five minutes: `protem dev`, and the commands that it prints, as they are printed.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::tools::run;
+use super::tools::{repository, run};
 
 /// Ends the server when the test ends, also when it fails.
 struct Server(Child);
@@ -15,16 +16,21 @@ impl Drop for Server {
     }
 }
 
-#[test]
-fn the_printed_commands_work_as_printed() {
-    let directory = tempfile::tempdir().unwrap();
+/// Starts `protem dev` in a directory of its own.
+fn start(directory: &Path) -> Server {
     let child = Command::new(env!("CARGO_BIN_EXE_protem"))
         .args(["dev", "--listen", "127.0.0.1:0"])
-        .current_dir(directory.path())
+        .current_dir(directory)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut server = Server(child);
+    Server(child)
+}
+
+#[test]
+fn the_printed_commands_work_as_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = start(directory.path());
     let words = BufReader::new(server.0.stdout.take().unwrap());
     let mut script = String::from("set -euo pipefail\n");
     for line in words
@@ -49,4 +55,33 @@ fn the_printed_commands_work_as_printed() {
     let id = rustix::process::Pid::from_child(&server.0);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+/// The README's lines, as they stand there: only the program's place and the port are the test's.
+#[test]
+fn the_readme_works_as_it_stands() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let block = readme
+        .split("```sh\n")
+        .find(|block| block.starts_with("alias protem="))
+        .unwrap();
+    let (first, lines) = block.split("```").next().unwrap().split_once('\n').unwrap();
+    assert_eq!(first, "alias protem=target/release/protem");
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = start(directory.path());
+    let mut words = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    assert!(words.next().unwrap().unwrap().starts_with("protem serves"));
+    let url = std::fs::read_to_string(directory.path().join(".protem/server.url")).unwrap();
+    let program = env!("CARGO_BIN_EXE_protem");
+    let lines = lines.replace("https://127.0.0.1:8443", &url);
+    let script = format!("set -euo pipefail\nprotem() {{ '{program}' \"$@\"; }}\n{lines}");
+    let mut bash = Command::new("bash");
+    bash.arg("-c").arg(&script).current_dir(directory.path());
+    let told = run(&mut bash).expect_success();
+    assert!(told.contains("web.pem: OK"), "{told}");
+    assert!(
+        told.contains("URI:spiffe://dev.protem.test/ns/demo/sa/web/scope/db.read"),
+        "{told}"
+    );
+    assert!(told.contains("svid.issued"), "{told}");
 }

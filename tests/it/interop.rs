@@ -54,7 +54,7 @@ async fn elevated_svids_are_accepted_by_everybody_under_each_encoding() {
             let kind = key.public_key().kind();
             let names = issued.svid.certificate.tbs().alt_names.clone().unwrap();
             let dns = (encoding == "dns").then(|| "db.read.scope.dev.protem.test".to_owned());
-            assert_eq!(names.uris, [id.clone()]);
+            assert_eq!(names.uris, std::slice::from_ref(&id));
             assert_eq!(names.dns, dns.into_iter().collect::<Vec<_>>());
             // RSA keys alone are 294 bytes; the bound is for the default kind of key.
             if kind == KeyKind::P256 {

@@ -168,7 +168,7 @@ async fn a_changed_fact_refuses(store: Arc<dyn Store>) {
     store.intend(mint(1, 1)).await.unwrap();
     for stopped in [true, false] {
         store
-            .set_minting(stopped, event(EventKind::MintingStopped))
+            .set_minting(stopped, event(EventKind::MintingStopped), None)
             .await
             .unwrap();
     }
@@ -193,7 +193,7 @@ async fn a_changed_fact_refuses(store: Arc<dyn Store>) {
 
 async fn stopped_minting_refuses(store: Arc<dyn Store>) {
     let stop = event(EventKind::MintingStopped);
-    let version = store.set_minting(true, stop).await.unwrap().version;
+    let version = store.set_minting(true, stop, None).await.unwrap().version;
     let guards = vec![FactVersion::Minting(version)];
     let refused = store.intend(Intent { guards, ..intent() }).await;
     assert!(

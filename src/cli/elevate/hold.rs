@@ -205,8 +205,7 @@ fn tell_over(view: &ElevationView, kept: &Kept, screen: &mut Screen) -> Exit {
     ));
     match how {
         "expired" | "withdrawn" | "cancelled" => Exit::Done,
-        "revoked" | "signal_lost" | "denied" => Exit::Denied,
-        _ => Exit::Failed,
+        _ => exit_of(view),
     }
 }
 

@@ -9,10 +9,19 @@ use rusqlite::{Connection, params};
 use crate::audit::Event;
 use crate::store::sqlite::cells::{Cells, Table};
 use crate::store::sqlite::ledger::Turn;
-use crate::store::{Minting, StoreError};
+use crate::store::sqlite::reasons;
+use crate::store::{Minting, Reason, StoreError};
 
 /// See [`crate::store::Store::set_minting`].
-pub(super) fn set(turn: &mut Turn<'_>, stopped: bool, event: Event) -> Result<Minting, StoreError> {
+pub(super) fn set(
+    turn: &mut Turn<'_>,
+    stopped: bool,
+    event: Event,
+    reason: Option<&Reason>,
+) -> Result<Minting, StoreError> {
+    if let Some(reason) = reason {
+        reasons::keep(turn.connection(), reason)?;
+    }
     let params = params![stopped, event.at().unix_ms()];
     turn.connection().prepare_cached(SET)?.execute(params)?;
     turn.record(event)?;

@@ -31,9 +31,9 @@ impl Readers {
         }
     }
 
-    /// Fails unless OpenSSL and GnuTLS verify the chain for every purpose: of `sslclient`,
-    /// `sslserver` and `any`. With `at`, OpenSSL looks at it in that second and GnuTLS not at all: this
-    /// certtool knows only the clock of the machine.
+    /// Fails unless OpenSSL and GnuTLS verify the chain for every purpose: `sslclient`,
+    /// `sslserver` or `any`. With `at`, OpenSSL looks at it in that second and GnuTLS not at all:
+    /// this certtool knows only the clock of the machine.
     pub(crate) fn verify(
         &mut self,
         what: &str,

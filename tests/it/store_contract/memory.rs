@@ -58,7 +58,7 @@ async fn every_act_leaves_its_event(store: Arc<dyn Store>) {
     store.create_operator(operator()).await.unwrap();
     store.activate_policy(policy(b"one")).await.unwrap();
     store
-        .set_minting(true, event(EventKind::MintingStopped))
+        .set_minting(true, event(EventKind::MintingStopped), None)
         .await
         .unwrap();
     store.append(event(EventKind::SvidDenied)).await.unwrap();
@@ -294,7 +294,7 @@ async fn policies_read_back(store: Arc<dyn Store>) {
 async fn minting_reads_back(store: Arc<dyn Store>) {
     let set = async |stopped, unix_s| {
         let event = protem::audit::Event::new(EventKind::MintingStopped, at(unix_s), "tester");
-        store.set_minting(stopped, event).await.unwrap()
+        store.set_minting(stopped, event, None).await.unwrap()
     };
     let first = store.minting().await.unwrap();
     assert_eq!((first.stopped, first.since), (false, None));
