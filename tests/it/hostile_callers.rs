@@ -1,12 +1,16 @@
 //! Callers who come too late, for somebody else, or with the wrong SVID; and policies that come
 //! into force at once.
 
+use std::sync::Arc;
+
 use protem::elevation::{DECIDE_WITHIN, StateName};
+use protem::id::PolicyVersion;
 use protem::policy::BundleSource;
 use protem::service::ServiceError;
 use protem::service::issue::IssueRequest;
+use protem::time::Seconds;
 
-use crate::world::{WEB, World, changed_policy, elevated};
+use crate::world::{Holder, WEB, World, asked, changed_policy, elevated};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_decides_after_decide_by() {
@@ -31,4 +35,45 @@ async fn nobody_decides_after_decide_by() {
     world.service.sweep().await.unwrap();
     let row = world.service.elevation(&web.call, late.elevation.id).await;
     assert_eq!(row.unwrap().elevation.state.name(), StateName::Lapsed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_later_of_two_policies_rules_however_long_the_earlier_takes() {
+    let world = World::new().await;
+    let web: Holder = world.holder(WEB).await;
+    let small = changed_policy("scopes.toml", "the orders", "all orders");
+    let small = BundleSource::collect(
+        small
+            .files()
+            .filter(|(name, _)| !name.starts_with("tests/")),
+    )
+    .unwrap();
+    let mut large = String::new();
+    for number in 0..600 {
+        large += &format!(
+            "@id(\"more-{number}\") permit (principal, action == Action::\"elevate\", \
+             resource == Scope::\"db.read\") when {{ context.has_ticket }};\n"
+        );
+    }
+    let files = small
+        .files()
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let large = BundleSource::collect(files.chain([("more.cedar".to_owned(), large)])).unwrap();
+    let service = Arc::clone(&world.service);
+    let slow = tokio::spawn(async move { service.activate_first_policy(&large).await });
+    let stored = async || world.store.active_policy().await.unwrap().unwrap().version;
+    let second = PolicyVersion::new(2).unwrap();
+    while stored().await < second {
+        tokio::task::yield_now().await;
+    }
+    world.service.activate_first_policy(&small).await.unwrap();
+    slow.await.unwrap().unwrap();
+    let rules = world.service.in_force().unwrap().version;
+    assert_eq!(rules, stored().await);
+    world.clock.advance(Seconds::new(1));
+    world
+        .service
+        .elevate(&web.call, asked("db.read"))
+        .await
+        .unwrap();
 }
