@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use protem::elevation::{DECIDE_WITHIN, StateName};
-use protem::id::PolicyVersion;
+use protem::id::{ElevationId, PolicyVersion};
 use protem::policy::BundleSource;
 use protem::service::ServiceError;
 use protem::service::issue::IssueRequest;
 use protem::time::Seconds;
 
-use crate::world::{Holder, WEB, World, asked, changed_policy, elevated};
+use crate::world::{DB, Holder, WEB, World, asked, changed_policy, elevated};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_decides_after_decide_by() {
@@ -35,6 +35,21 @@ async fn nobody_decides_after_decide_by() {
     world.service.sweep().await.unwrap();
     let row = world.service.elevation(&web.call, late.elevation.id).await;
     assert_eq!(row.unwrap().elevation.state.name(), StateName::Lapsed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_does_not_learn_that_an_elevation_exists() {
+    let world = World::new().await;
+    let [web, db] = [world.holder(WEB).await, world.holder(DB).await];
+    let there = world.elevate(&web, "db.read").await.unwrap().elevation.id;
+    let nowhere: ElevationId = "el-00000000000000000000000000000001".parse().unwrap();
+    let told = async |id| {
+        let reads = world.service.elevation(&db.call, id).await;
+        let revokes = world.service.revoke(&db.call, id, "mine").await;
+        let cancels = world.service.cancel(&db.call, id).await;
+        [reads, revokes, cancels].map(|answer| answer.unwrap_err().to_string())
+    };
+    assert_eq!(told(there).await, told(nowhere).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
