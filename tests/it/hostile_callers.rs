@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use protem::elevation::{DECIDE_WITHIN, StateName};
+use protem::elevation::{DECIDE_WITHIN, End, State, StateName};
 use protem::id::{ElevationId, PolicyVersion};
 use protem::policy::BundleSource;
 use protem::service::ServiceError;
 use protem::service::issue::IssueRequest;
 use protem::time::Seconds;
 
-use crate::world::{DB, Holder, WEB, World, asked, changed_policy, elevated};
+use crate::world::{DB, Holder, WEB, World, asked, call_of, changed_policy, elevated};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_decides_after_decide_by() {
@@ -50,6 +50,25 @@ async fn a_stranger_does_not_learn_that_an_elevation_exists() {
         [reads, revokes, cancels].map(|answer| answer.unwrap_err().to_string())
     };
     assert_eq!(told(there).await, told(nowhere).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_elevated_svid_ends_no_elevation() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    let id = world.elevate(&web, "db.read").await.unwrap().elevation.id;
+    let minted = world.mint(&web, "db.read").await.unwrap();
+    let raised = call_of(&minted.svid.certificate);
+    let answer = world.service.revoke(&raised, id, "found its key").await;
+    assert!(
+        matches!(answer, Err(ServiceError::Refused(_))),
+        "{answer:?}"
+    );
+    let row = world.service.revoke(&web.call, id, "done").await.unwrap();
+    let State::Ended { how, .. } = row.elevation.state else {
+        panic!("{:?}", row.elevation.state)
+    };
+    assert_eq!(how, End::Withdrawn);
 }
 
 #[tokio::test(flavor = "multi_thread")]
