@@ -153,6 +153,7 @@ impl Service {
             Verdict::Permit(permit) => permit,
             Verdict::Denial(denial) => return Err(self.refused(walk.call, &denial).await),
         };
+        self.known(&walk.call.caller, &walk.subject).await?;
         // A permit for a pending elevation is what it waited for: policy or the hour has changed.
         if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
             self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
@@ -212,6 +213,19 @@ impl Service {
             Err(ServiceError::NotAllowed(
                 "this caller may not obtain that SVID",
             ))
+        }
+    }
+
+    /// Refuses who asks for somebody else and is registered no more: his SVID may outlive his
+    /// entry (assurance M8). The entry of the subject is policy's to judge.
+    async fn known(&self, caller: &Caller, subject: &Subject) -> Result<(), ServiceError> {
+        match caller.subject() {
+            Some(own) if own != subject => {
+                let standing = self.store.standing(Some(own.clone()), None).await?;
+                let gone = ServiceError::NotAllowed("who asks has no registration entry any more");
+                standing.entry.map(|_| ()).ok_or(gone)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

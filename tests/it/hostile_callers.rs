@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use protem::attestation::Obtainer;
 use protem::elevation::{DECIDE_WITHIN, End, State, StateName};
 use protem::id::{ElevationId, PolicyVersion};
 use protem::policy::BundleSource;
@@ -10,7 +11,7 @@ use protem::service::ServiceError;
 use protem::service::issue::IssueRequest;
 use protem::time::Seconds;
 
-use crate::world::{DB, Holder, WEB, World, asked, call_of, changed_policy, elevated};
+use crate::world::{DB, Holder, WEB, World, asked, base, call_of, changed_policy, elevated, terms};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_decides_after_decide_by() {
@@ -35,6 +36,44 @@ async fn nobody_decides_after_decide_by() {
     world.service.sweep().await.unwrap();
     let row = world.service.elevation(&web.call, late.elevation.id).await;
     assert_eq!(row.unwrap().elevation.state.name(), StateName::Lapsed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_an_entry_obtains_for_nobody() {
+    let world = World::new().await;
+    let mut served = terms(DB);
+    served.obtained_by = vec![Obtainer::Agent(WEB.parse().unwrap())];
+    world
+        .service
+        .put_entry(&world.operator, served)
+        .await
+        .unwrap();
+    let agent = world.holder(WEB).await;
+    let entries = world.service.entries(&world.operator, None, 10).await;
+    let own = entries
+        .unwrap()
+        .into_iter()
+        .find(|entry| entry.terms.subject.to_string() == WEB)
+        .unwrap();
+    let obtain = async || {
+        let request = IssueRequest {
+            subject: Some(DB.parse().unwrap()),
+            ..base(&agent.key)
+        };
+        world.service.issue(&agent.call, request).await
+    };
+    obtain().await.unwrap();
+    // M8: the SVID outlives the entry, the right does not.
+    world
+        .service
+        .remove_entry(&world.operator, own.id)
+        .await
+        .unwrap();
+    let answer = obtain().await;
+    assert!(
+        matches!(answer, Err(ServiceError::NotAllowed(_))),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
