@@ -111,6 +111,38 @@ async fn an_elevated_svid_ends_no_elevation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_elevation_for_one_scope_gives_no_other() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    let reads = world.elevate(&web, "db.read").await.unwrap().elevation.id;
+    let named = |scope| IssueRequest {
+        elevation: Some(reads),
+        ..elevated(&web.key, scope)
+    };
+    let answer = world.service.issue(&web.call, named("db.write")).await;
+    assert!(
+        matches!(answer, Err(ServiceError::NotFound(_))),
+        "{answer:?}"
+    );
+    world
+        .service
+        .issue(&web.call, named("db.read"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_elevations_of_one_instance_do_not_hide_those_of_another() {
+    let world = World::new().await;
+    let [greedy, web] = [world.holder(WEB).await, world.holder(WEB).await];
+    for _ in 0..70 {
+        world.elevate(&greedy, "db.read").await.unwrap();
+    }
+    world.elevate(&web, "db.read").await.unwrap();
+    world.mint(&web, "db.read").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_later_of_two_policies_rules_however_long_the_earlier_takes() {
     let world = World::new().await;
     let web: Holder = world.holder(WEB).await;
