@@ -87,6 +87,10 @@ impl Authority {
             .await?;
             return Ok(false);
         }
+        if let Some(why) = overtaken(store, event).await? {
+            fail(store, recorded.event(), why, now).await?;
+            return Ok(false);
+        }
         let Some(issuing) = text("issuer").and_then(|key| self.issuing_by_key(key)) else {
             let why = FinishError::UnknownIssuer.to_string();
             fail(store, recorded.event(), &why, now).await?;
@@ -134,6 +138,22 @@ impl Authority {
             issued: row.issued,
         })
     }
+}
+
+/// What has happened since an intent was recorded that lets nothing be signed from it any more.
+async fn overtaken(store: &dyn Store, event: &Event) -> Result<Option<&'static str>, StoreError> {
+    if event.kind() != EventKind::SvidIntent {
+        return Ok(None);
+    }
+    if store.minting().await?.stopped {
+        return Ok(Some("minting was stopped before it was signed"));
+    }
+    let Some(id) = event.key(Key::Elevation).and_then(|id| id.parse().ok()) else {
+        return Ok(None);
+    };
+    let elevation = store.elevation(id).await?;
+    let open = elevation.is_some_and(|row| row.elevation.runs_out_at().is_some());
+    Ok((!open).then_some("its elevation ended before it was signed"))
 }
 
 /// As [`Authority::finish`]; also for the root, which is signed before there is an authority.

@@ -61,7 +61,11 @@ pub async fn dev(options: &DevOptions, clock: Arc<dyn Clock>) -> Result<DevServe
     let mut subjects = Vec::new();
     for workload in DEMO_WORKLOADS {
         let subject = format!("spiffe://{}{workload}", config.trust_domain);
-        service.put_entry(&call, demo_entry(&subject)?).await?;
+        // Once: what an operator changed since stays.
+        let terms = demo_entry(&subject)?;
+        if service.entry_of(&call, &terms.subject).await?.is_none() {
+            service.put_entry(&call, terms).await?;
+        }
         subjects.push(subject);
     }
     let url = format!("https://{}", running.address);

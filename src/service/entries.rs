@@ -79,6 +79,23 @@ impl Service {
             .ok_or(ServiceError::NotFound("entry"))
     }
 
+    /// The entry of a subject, when there is one.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn entry_of(
+        &self,
+        call: &Call,
+        subject: &Subject,
+    ) -> Result<Option<Entry>, ServiceError> {
+        self.operate(call, OperateVerb::ReadState).await?;
+        Ok(self
+            .store
+            .standing(Some(subject.clone()), None)
+            .await?
+            .entry)
+    }
+
     /// Entries by subject, after `after`.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
 use crate::id::{ElevationId, Instance, TokenId};
 use crate::identity::Subject;
-use crate::pki::{MintTerms, Svid};
+use crate::pki::{MintTerms, PlanError, Svid};
 use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::principal;
@@ -316,12 +316,13 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
     match error {
         ServiceError::Csr(error) => Some(error.code()),
         ServiceError::Move(_) | ServiceError::Store(StoreError::Elevation(..)) => {
-            Some("wrong_elevation")
+            Some("elevation_state")
         }
         ServiceError::NoElevation | ServiceError::NotFound(_) => Some("no_elevation"),
         ServiceError::NotAllowed(_) => Some("not_an_obtainer"),
         ServiceError::Store(StoreError::TokenSpent) => Some("token_spent"),
         ServiceError::Store(StoreError::RetryMismatch) => Some("retry_mismatch"),
+        ServiceError::Plan(PlanError::NoLife(_)) => Some("no_life"),
         ServiceError::Plan(_) => Some("not_planned"),
         ServiceError::Bundle(_)
         | ServiceError::Busy

@@ -6,10 +6,21 @@
 //!
 //! Promises: real store on a real disk with fsync, real policy, real TLS on loopback.
 //! Refuses: assertions about time: it measures and prints.
-#![expect(
-    clippy::unwrap_used,
+#![allow(
+    clippy::allow_attributes,
+    reason = "shared modules have uses that the measurement has not"
+)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
     clippy::disallowed_methods,
+    clippy::format_push_string,
+    clippy::panic,
     clippy::print_stdout,
+    clippy::redundant_closure,
+    clippy::unreachable,
+    clippy::unwrap_used,
     reason = "a measurement stops at the first fault, reads the clock and prints"
 )]
 
@@ -18,22 +29,10 @@ mod measure;
 #[path = "walk/steps.rs"]
 mod steps;
 #[path = "../it/tools.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "shared with the integration tests"
-)]
 mod tools;
 #[path = "walk/wire.rs"]
 mod wire;
 #[path = "../it/world.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "shared with the integration tests"
-)]
 mod world;
 
 use measure::Table;

@@ -5,6 +5,7 @@
 //! `PROTEM_SOAK_SECONDS` says for how long (60); `PROTEM_SOAK_SEED` repeats the moments of a run.
 
 mod books;
+mod curl;
 mod house;
 mod worker;
 

@@ -258,3 +258,42 @@ async fn every_step_is_in_the_ledger_without_a_gap() {
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_while_minting_is_stopped_is_denied_with_words() {
+    let world = World::new().await;
+    let holder = world.holder(WEB).await;
+    let target = protem::service::revoke::Target::Everything;
+    let revoked = world
+        .service
+        .revoke_many(&world.operator, target, "incident")
+        .await;
+    assert!(revoked.unwrap().minting_stopped);
+    let refused = world.elevate(&holder, "db.read").await.unwrap_err();
+    let ServiceError::Refused(refusal) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(refusal.code, "minting_stopped");
+    assert_eq!(world.ledger().await.last().unwrap(), "elevation.denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mint_without_an_elevation_is_denied_and_recorded() {
+    let world = World::new().await;
+    let holder = world.holder(WEB).await;
+    let outcome = async || {
+        let events = world.events().await;
+        let event = events.last().unwrap().event();
+        assert_eq!(event.kind().as_str(), "svid.denied");
+        event.key(protem::audit::Key::Outcome).unwrap().to_owned()
+    };
+    assert!(world.mint(&holder, "db.read").await.is_err());
+    assert_eq!(outcome().await, "no_elevation");
+    let mut request = asked("db.read");
+    request.instances = Some(protem::elevation::Instances::Count(1));
+    world.service.elevate(&holder.call, request).await.unwrap();
+    world.mint(&holder, "db.read").await.unwrap();
+    let other = world.holder(WEB).await;
+    assert!(world.mint(&other, "db.read").await.is_err());
+    assert_eq!(outcome().await, "elevation_state");
+}

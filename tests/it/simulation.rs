@@ -98,17 +98,20 @@ impl Walk {
     }
 
     async fn step(&mut self) {
+        // What takes rights away does not last, or the walk would stand still.
+        if self.stopped && self.below(4) == 0 {
+            self.release().await;
+        }
         match self.below(100) {
-            0..=19 => self.ask().await,
-            20..=54 => self.mint().await,
-            55..=62 => self.renew_base().await,
-            63..=66 => self.cancel().await,
-            67..=70 => self.revoke().await,
-            71..=72 => self.stop().await,
-            73..=78 => self.release().await,
-            79..=82 => self.activate().await,
-            83..=88 => self.change_entry().await,
-            89..=91 => drop(self.world.service.sweep().await.unwrap()),
+            0..=17 => self.ask().await,
+            18..=59 => self.mint().await,
+            60..=64 => self.renew_base().await,
+            65..=68 => self.cancel().await,
+            69..=71 => self.revoke().await,
+            72 => self.stop().await,
+            73..=75 => self.activate().await,
+            76..=80 => self.change_entry().await,
+            81..=84 => drop(self.world.service.sweep().await.unwrap()),
             _ => self.pass_time().await,
         }
     }
@@ -145,19 +148,31 @@ impl Walk {
 
     /// A mint from any elevation, for any holder, by the elevation's id.
     async fn mint(&mut self) {
-        let Some(row) = self.any_elevation(false).await else {
+        let open_only = self.below(8) != 0;
+        let Some(row) = self.any_elevation(open_only).await else {
             return;
         };
-        let holder = &self.holders[self.below(self.holders.len())];
-        let now = self.world.service.now();
         let elevation = &row.elevation;
+        let mut holder = &self.holders[self.below(self.holders.len())];
+        if self.below(4) != 0 {
+            // Mostly him who asked.
+            let by = &elevation.request.asked_by.0;
+            let asker = |one: &&Holder| one.call.caller.to_string() == *by;
+            holder = self.holders.iter().rfind(asker).unwrap();
+        }
+        let now = self.world.service.now();
         let protem::attestation::Caller::Workload(workload) = &holder.call.caller else {
             panic!("a workload")
         };
         let own = holder.call.caller.subject() == Some(&elevation.request.subject);
         let reads = elevation.request.scope.as_str() == "db.read";
         let open = elevation.mintable(workload.instance, now).is_ok();
-        let permitted = own && reads && open && self.permitted(holder);
+        let start = elevation.request.not_before.unwrap_or(now);
+        let end = start.plus(elevation.request.duration);
+        let end = self.ends.get(&elevation.id).copied().unwrap_or(end);
+        // In its last second an elevation has no whole second left to mint for.
+        let left = now.plus(Seconds::new(1)) < end;
+        let permitted = own && reads && open && left && self.permitted(holder);
         let request = IssueRequest {
             elevation: Some(elevation.id),
             ..base(&holder.key)
@@ -305,7 +320,7 @@ impl Walk {
     }
 
     async fn activate(&mut self) {
-        let (policy, reads) = &self.policies[self.below(2)];
+        let (policy, reads) = &self.policies[usize::from(self.below(4) == 0)];
         self.world
             .service
             .activate_policy(&self.world.operator, policy)
@@ -319,12 +334,12 @@ impl Walk {
         let subject = [WEB, DB][self.below(2)];
         let (service, operator) = (&self.world.service, &self.world.operator);
         let known = self.entries.get(subject).copied();
-        if let (0, Some((id, _))) = (self.below(4), known) {
+        if let (0, Some((id, _))) = (self.below(6), known) {
             service.remove_entry(operator, id).await.unwrap();
             self.entries.remove(subject);
             return;
         }
-        let demo = self.below(3) != 0;
+        let demo = self.below(4) != 0;
         let mut changed = terms(subject);
         changed.groups.retain(|_| demo);
         let entry = service.put_entry(operator, changed).await.unwrap();
@@ -334,7 +349,7 @@ impl Walk {
     /// As in a server: what is due is renewed and swept, sooner or later.
     async fn pass_time(&mut self) {
         let steps = [
-            1, 5, 29, 30, 59, 60, 61, 89, 90, 300, 600, 899, 900, 1_800, 3_600,
+            1, 5, 10, 29, 30, 30, 45, 59, 60, 60, 61, 89, 90, 300, 600, 899, 900, 3_600,
         ];
         self.world
             .clock
@@ -407,7 +422,7 @@ impl Walk {
             let number = event.number().to_string();
             match event.event().kind().as_str() {
                 "svid.intent" | "authority.intent" => assert!(planned.insert(number)),
-                "svid.issued" => {
+                "svid.issued" | "authority.issued" => {
                     let of = key(event, Key::Intent);
                     assert!(
                         planned.remove(&of),
@@ -415,7 +430,7 @@ impl Walk {
                     );
                     issued.insert(key(event, Key::Fingerprint));
                 }
-                "svid.failed" => panic!("seed {seed}: {}", event.bytes()),
+                "svid.failed" | "authority.failed" => panic!("seed {seed}: {}", event.bytes()),
                 _ => {}
             }
         }

@@ -21,7 +21,7 @@ use crate::store::sqlite::schema;
 /// The right to be the one server of a file; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _held: File,
+    held: File,
 }
 
 impl Lock {
@@ -48,10 +48,18 @@ impl Lock {
             ));
         }
         match flock(&held, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _held: held }),
+            Ok(()) => Ok(Self { held }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(shown(path))),
             Err(fault) => Err(cannot("lock its file")(fault)),
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not by closing alone: a program that is being started from this process holds a copy of
+        // every open file for a moment, and with it the lock. Where it fails, closing does it.
+        let _ = flock(&self.held, FlockOperation::Unlock);
     }
 }
 

@@ -179,7 +179,7 @@ impl Books {
                 EventKind::SvidIntent => {
                     let told = elevations.get_mut(id).expect("opened before");
                     assert!(told.ended.is_none(), "minted after the end: {event:?}");
-                    let activated = *told.activated.get_or_insert(event.event().at());
+                    let activated = *told.activated.get_or_insert_with(|| event.event().at());
                     let end = activated.plus(told.duration);
                     // The last second is inclusive.
                     let gone = not_after(event).plus(Seconds::new(1));
@@ -211,7 +211,7 @@ impl Books {
                 panic!("{fingerprint} is not in exactly one event");
             };
             let intent = self.at(intent_of(outcome));
-            let serial: String = certificate.tbs().serial.iter().map(hex).collect();
+            let serial: String = certificate.tbs().serial.iter().copied().map(hex).collect();
             for event in [outcome, intent] {
                 assert_eq!(event.event().key(Key::Serial), Some(serial.as_str()));
                 assert_eq!(event.event().key(Key::Elevation), one.elevation.as_deref());
@@ -367,7 +367,7 @@ fn text<'a>(event: &'a SealedEvent, name: &str) -> &'a str {
     value.unwrap_or_else(|| panic!("no `{name}`: {event:?}"))
 }
 
-fn hex(byte: &u8) -> String {
+fn hex(byte: u8) -> String {
     format!("{byte:02x}")
 }
 

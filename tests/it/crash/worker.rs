@@ -4,7 +4,7 @@
 //! answer for good: the same certificate or a refusal.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,8 +17,8 @@ use protem::wire::token::TokenRequest;
 use protem::x509::{KeyKind, PrivateKey, read_chain, write_request};
 
 use crate::crash::WORKERS;
+use crate::crash::curl::curl;
 use crate::crash::house::{Dice, House, Received, is_lost, subject};
-use crate::tools::tool;
 
 pub(super) struct Worker {
     house: Arc<House>,
@@ -48,21 +48,22 @@ impl Worker {
 
     pub(super) async fn work(mut self) {
         while !self.house.stop.load(Ordering::Relaxed) {
-            self.step().await;
+            // Large: it holds a whole exchange.
+            Box::pin(self.step()).await;
         }
     }
 
     async fn step(&mut self) {
         let soon = SystemClock.now().plus(Seconds::new(60));
         if self.base.as_ref().is_none_or(|(end, _)| *end < soon) {
-            return self.redeem().await;
+            return Box::pin(self.redeem()).await;
         }
         match self.dice.below(24) {
-            0 => self.redeem().await,
+            0 => Box::pin(self.redeem()).await,
             1 | 2 => self.renew().await,
             3..=6 => self.elevate().await,
             7 => self.elevate_with_key().await,
-            8..=17 => self.mint().await,
+            8..=17 => Box::pin(self.mint()).await,
             18 | 19 => self.mint_plainly().await,
             20 => self.cancel().await,
             21 => self.give_back().await,
@@ -167,7 +168,9 @@ impl Worker {
         let words = ["-H", JSON, "-H", &key, "--data-raw", &body];
         let mut ids = Vec::new();
         for _ in 0..TRIES_MAX {
-            let Some((status, answer)) = self.curl("/v1/elevations", &words).await else {
+            let Some((status, answer)) =
+                curl(&self.house, &self.folder, "/v1/elevations", &words).await
+            else {
                 continue;
             };
             if status != 201 && status != 200 {
@@ -231,7 +234,7 @@ impl Worker {
         let request = write_request(&key).unwrap();
         let path = format!("/v1/svids?scope={scope}&elevation={elevation}");
         let words = ["-H", PKCS10, "-H", PEM_CHAIN, "--data-raw", &request];
-        match self.curl(&path, &words).await {
+        match curl(&self.house, &self.folder, &path, &words).await {
             Some((200 | 201, chain)) => {
                 let received = Received {
                     certificate: read_chain(chain.as_bytes()).unwrap().swap_remove(0),
@@ -434,41 +437,6 @@ impl Worker {
         let pem = fs::read(self.folder.join(SVID_PEM)).unwrap();
         read_chain(&pem).unwrap()[0].tbs().not_after
     }
-
-    /// Posts by curl with the base SVID; none when the answer was lost.
-    async fn curl(&self, path: &str, words: &[&str]) -> Option<(u16, String)> {
-        let file = |folder: &Path, name| folder.join(name).into_os_string();
-        let mut curl = tool("curl");
-        curl.args(["--silent", "--max-time", "20", "--tlsv1.3", "--cacert"])
-            .arg(self.house.bundle())
-            .arg("--cert")
-            .arg(file(&self.folder, SVID_PEM))
-            .arg("--key")
-            .arg(file(&self.folder, SVID_KEY))
-            .args(["--write-out", "\n%{http_code}"])
-            .args(words)
-            .arg(format!("{}{path}", self.house.place.url()));
-        let ran = tokio::task::spawn_blocking(move || curl.output().unwrap());
-        let ran = ran.await.unwrap();
-        let told = String::from_utf8(ran.stdout).unwrap();
-        if !ran.status.success() {
-            if !ran
-                .status
-                .code()
-                .is_some_and(|code| CURL_LOST.contains(&code))
-            {
-                self.house
-                    .wrong(format!("curl {path}: {}, {told}", ran.status));
-            }
-            return None;
-        }
-        let (body, status) = told.rsplit_once('\n').unwrap();
-        let status: u16 = status.parse().unwrap();
-        if !matches!(status, 200 | 201 | 409) && !body.contains("problem:minting-stopped") {
-            self.house.wrong(format!("curl {path}: {told}"));
-        }
-        Some((status, body.to_owned()))
-    }
 }
 
 fn asked(key: &PrivateKey, scope: Option<&str>) -> SvidRequest {
@@ -489,8 +457,6 @@ const SCOPES: [&str; 2] = ["crash.read", "crash.write"];
 const JSON: &str = "Content-Type: application/json";
 const PKCS10: &str = "Content-Type: application/pkcs10";
 const PEM_CHAIN: &str = "Accept: application/pem-certificate-chain";
-/// How curl ends when the server goes away: not reached, or cut in each of the phases and layers.
-const CURL_LOST: [i32; 8] = [7, 16, 18, 35, 52, 55, 56, 92];
 /// More than a start takes, at three attempts each.
 const TRIES_MAX: u32 = 200;
 /// How many of its elevations a worker keeps in mind.

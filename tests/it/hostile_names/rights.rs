@@ -187,7 +187,12 @@ async fn nobody_mints_from_the_elevation_of_another() {
         ("the elevation, as oneself", db, by_id(), "no_elevation"),
         ("the scope, as the other", db, named(), "forbidden"),
         ("the elevation, as the other", db, both(), "forbidden"),
-        ("as the other, with a token", &token, named(), "forbidden"),
+        (
+            "as the other, with a token",
+            &token,
+            named(),
+            "not_an_obtainer",
+        ),
         (
             "as the other, by an operator",
             operator,
