@@ -153,13 +153,13 @@ async fn the_later_of_two_policies_rules_however_long_the_earlier_takes() {
             .filter(|(name, _)| !name.starts_with("tests/")),
     )
     .unwrap();
-    let mut large = String::new();
-    for number in 0..600 {
-        large += &format!(
+    let more = |number: u16| {
+        format!(
             "@id(\"more-{number}\") permit (principal, action == Action::\"elevate\", \
              resource == Scope::\"db.read\") when {{ context.has_ticket }};\n"
-        );
-    }
+        )
+    };
+    let large = (0..600).map(more).collect::<Vec<_>>().concat();
     let files = small
         .files()
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
