@@ -44,7 +44,7 @@ pub struct Service {
     pub(crate) authority: Authority,
     pub(crate) entropy: Entropy,
     pub(crate) clock: ClockWatch,
-    /// Written by [`Service::refresh_policy`] alone.
+    /// Written by [`Service::take_up`] alone.
     policy: RwLock<Option<InForce>>,
     /// Counts changes of elevations, so that waiting callers look again.
     changes: watch::Sender<u64>,
@@ -157,8 +157,19 @@ impl Service {
             author: active.author,
             activated_at: active.activated_at,
         };
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(in_force);
+        self.take_up(in_force);
         Ok(())
+    }
+
+    /// Lets a policy decide, unless a later one does: two may come into force at once.
+    fn take_up(&self, in_force: InForce) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        if policy
+            .as_ref()
+            .is_none_or(|known| known.version < in_force.version)
+        {
+            *policy = Some(in_force);
+        }
     }
 }
 

@@ -166,9 +166,12 @@ impl Elevation {
     pub fn moved(self, step: Move, now: Timestamp) -> Result<Self, MoveError> {
         let ended = |how| State::Ended { at: now, how };
         let next = match (&self.state, step) {
-            (State::Pending { .. }, Move::Approve) => State::Approved {
-                activate_by: activate_by(&self.request, now),
-            },
+            // Its clock binds also where no sweep has come by yet.
+            (State::Pending { decide_by, .. }, Move::Approve) if now < *decide_by => {
+                State::Approved {
+                    activate_by: activate_by(&self.request, now),
+                }
+            }
             (State::Pending { .. } | State::Approved { .. }, Move::Cancel) => {
                 State::Cancelled { at: now }
             }

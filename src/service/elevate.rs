@@ -188,7 +188,11 @@ impl Service {
             .await?
             .ok_or(ServiceError::NotFound("elevation"))?;
         if call.caller.subject() != Some(&row.elevation.request.subject) {
-            self.operate(call, OperateVerb::ReadState).await?;
+            let allowed = self.operate(call, OperateVerb::ReadState).await;
+            allowed.map_err(|error| match error {
+                ServiceError::Refused(_) => ServiceError::NotFound("elevation"),
+                other => other,
+            })?;
         }
         Ok(row)
     }

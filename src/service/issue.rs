@@ -23,6 +23,7 @@ use crate::pki::{MintTerms, PlanError, Svid};
 use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::principal;
+use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
@@ -61,6 +62,8 @@ struct Walk<'a> {
     /// For which running holder: the caller's own key, or that of the request.
     instance: Instance,
     elevation: Option<ElevationId>,
+    /// The scope that was named; with an elevation, it must be that one's.
+    scope: Option<Scope>,
     life: Option<Seconds>,
     retry: Option<RetryKey>,
 }
@@ -111,6 +114,7 @@ impl Service {
             subject,
             instance,
             elevation,
+            scope: request.scope,
         };
         for _ in 0..DECIDE_ATTEMPTS_MAX {
             match self.walk(&walk, &csr).await {
@@ -153,6 +157,7 @@ impl Service {
             Verdict::Permit(permit) => permit,
             Verdict::Denial(denial) => return Err(self.refused(walk.call, &denial).await),
         };
+        self.known(&walk.call.caller, &walk.subject).await?;
         // A permit for a pending elevation is what it waited for: policy or the hour has changed.
         if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
             self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
@@ -193,10 +198,14 @@ impl Service {
     async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
         let subject = Some(walk.subject.clone());
         let standing = self.store.standing(subject, walk.elevation).await?;
-        let of_subject = |one: &Elevation| one.request.subject == walk.subject;
+        let asked_for = |one: &Elevation| {
+            let scope = &one.request.scope;
+            one.request.subject == walk.subject
+                && walk.scope.as_ref().is_none_or(|named| named == scope)
+        };
         let caller = &walk.call.caller;
         let allowed = if walk.elevation.is_some() {
-            if !standing.elevation.as_ref().is_some_and(of_subject) {
+            if !standing.elevation.as_ref().is_some_and(asked_for) {
                 return Err(ServiceError::NotFound("elevation"));
             }
             // Policy tells strangers from deputies. An operator asks for others, and holds nothing;
@@ -212,6 +221,19 @@ impl Service {
             Err(ServiceError::NotAllowed(
                 "this caller may not obtain that SVID",
             ))
+        }
+    }
+
+    /// Refuses who asks for somebody else and is registered no more: his SVID may outlive his
+    /// entry (assurance M8). The entry of the subject is policy's to judge.
+    async fn known(&self, caller: &Caller, subject: &Subject) -> Result<(), ServiceError> {
+        match caller.subject() {
+            Some(own) if own != subject => {
+                let standing = self.store.standing(Some(own.clone()), None).await?;
+                let gone = ServiceError::NotAllowed("who asks has no registration entry any more");
+                standing.entry.map(|_| ()).ok_or(gone)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -397,5 +419,5 @@ fn less_the_inclusive_second(life: Seconds) -> Seconds {
     Seconds::new(life.count().saturating_sub(1))
 }
 
-/// How many open elevations of one subject and scope are looked at.
-const OPEN_LOOKED_AT_MAX: u32 = 64;
+/// How many open elevations of one subject and scope are looked at: all that there can be.
+const OPEN_LOOKED_AT_MAX: u32 = OPEN_PER_SUBJECT_MAX;

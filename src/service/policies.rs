@@ -4,6 +4,8 @@
 //! version and its author; a broken one is refused with words and the old one stays.
 //! Refuses: to watch directories.
 
+use std::sync::Arc;
+
 use crate::attestation::Caller;
 use crate::audit::{Event, EventKind, Key};
 use crate::policy::{
@@ -57,7 +59,8 @@ impl Service {
             ));
         }
         let digest = bundle.digest();
-        let event = Event::new(EventKind::PolicyActivated, self.now(), author)
+        let now = self.now();
+        let event = Event::new(EventKind::PolicyActivated, now, author)
             .with(Key::Policy, digest.to_string())
             .and("built_in", crate::policy::built_in_digest().to_string());
         let policy = ActivatePolicy {
@@ -66,8 +69,14 @@ impl Service {
             author: author.to_owned(),
             event,
         };
-        self.store.activate_policy(policy).await?;
-        self.refresh_policy().await?;
+        let version = self.store.activate_policy(policy).await?;
+        // Until here nothing is decided: the store names a policy that does not rule yet.
+        self.take_up(InForce {
+            version,
+            bundle: Arc::new(bundle),
+            author: author.to_owned(),
+            activated_at: now,
+        });
         // What was pending may be permitted now: those who wait look again.
         self.elevations_changed();
         self.in_force()

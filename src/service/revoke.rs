@@ -5,6 +5,7 @@
 //! stops minting until it is released.
 //! Refuses: to end what is over already; to let a stranger learn that an elevation exists.
 
+use crate::attestation::Caller;
 use crate::audit::{Event, EventKind, Key};
 use crate::elevation::{Elevation, End, Move, State};
 use crate::id::{ElevationId, Instance};
@@ -65,7 +66,10 @@ impl Service {
     ) -> Result<ElevationRow, ServiceError> {
         let row = self.elevation(call, id).await?;
         let reason = self.reason(reason)?;
-        let own = call.caller.subject() == Some(&row.elevation.request.subject);
+        // An elevated SVID gives nothing back: the guardrails speak to whoever comes with one.
+        let own = matches!(&call.caller, Caller::Workload(workload)
+            if workload.name.scope().is_none()
+                && workload.name.subject() == &row.elevation.request.subject);
         let active = matches!(row.elevation.state, State::Active { .. });
         let step = if own && active {
             Move::Withdraw
