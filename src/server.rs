@@ -11,6 +11,7 @@
 mod certificate;
 mod desk;
 mod dev;
+mod peers;
 mod start;
 
 pub use crate::server::desk::{

@@ -247,6 +247,19 @@ impl Authority {
             .map(Arc::clone)
     }
 
+    /// Whether a base or elevated issuer of this authority signed the certificate, of any
+    /// generation that is still held; three generations outlive every leaf. An operator's own
+    /// issuer may sign for others too, and their leaves are no callers here.
+    pub fn has_signed(&self, leaf: &Certificate) -> bool {
+        let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
+        [IssuerName::Base, IssuerName::Elevated]
+            .iter()
+            .filter_map(|name| issuers.get(name))
+            .flatten()
+            .filter(|one| leaf.tbs().authority_key_id == Some(one.subject_key_id()))
+            .any(|one| leaf.verify_signature_fast(one.public_key()).is_ok())
+    }
+
     fn own_keys(&self) -> BTreeSet<Fingerprint> {
         let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
         let held = issuers.values().flatten().chain([&self.top]);

@@ -27,6 +27,7 @@ use crate::lifecycle::Lifecycle;
 use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
 use crate::server::certificate::ServerCertificate;
+use crate::server::peers::OwnLeaves;
 use crate::service::{Service, ServiceError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
@@ -179,7 +180,10 @@ async fn open_doors(
 ) -> Result<SocketAddr, StartError> {
     let anchor = service.authority().anchor();
     let anchors = anchor.into_iter().map(Certificate::der);
-    let verifier = client_verifier(anchors)?;
+    let verifier = Arc::new(OwnLeaves {
+        webpki: client_verifier(anchors)?,
+        service: Arc::clone(service),
+    });
     let resolver: Arc<dyn ResolvesServerCert> = certificate;
     let tls = server_config(resolver, verifier, Arc::clone(&clock))?;
     let passage = Passage {

@@ -8,7 +8,7 @@
 
 use crate::attestation::Caller;
 use crate::audit::{Event, EventKind, Key};
-use crate::elevation::{Elevation, Instances, Request, Requester, Ticket};
+use crate::elevation::{Elevation, Instances, Request, Requester, State, Ticket};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Outlook, Permit, Verdict, decide, suppose};
@@ -126,7 +126,7 @@ impl Service {
         let opened = self.store.open_elevation(new).await?;
         self.elevations_changed();
         match refusal {
-            Some(refusal) if !opened.repeated => {
+            Some(refusal) if matches!(opened.row.elevation.state, State::Denied { .. }) => {
                 let elevation = Some(opened.row.elevation.id);
                 Err(ServiceError::Refused(Box::new(Refusal {
                     elevation,

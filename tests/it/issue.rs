@@ -297,3 +297,27 @@ async fn a_mint_without_an_elevation_is_denied_and_recorded() {
     assert!(world.mint(&other, "db.read").await.is_err());
     assert_eq!(outcome().await, "elevation_state");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_leaves_of_its_own_issuers_are_callers() {
+    let world = World::new().await;
+    let elsewhere = World::new().await;
+    let holder = world.holder(WEB).await;
+    world.elevate(&holder, "db.read").await.unwrap();
+    let raised = world.mint(&holder, "db.read").await.unwrap();
+    let authority = world.service.authority();
+    assert!(authority.has_signed(&holder.issued.svid.certificate));
+    assert!(authority.has_signed(&raised.svid.certificate));
+    // The same names, signed by another, and an issuer, signed by the root.
+    let sibling = elsewhere.holder(WEB).await;
+    assert!(!authority.has_signed(&sibling.issued.svid.certificate));
+    assert!(!authority.has_signed(authority.root().unwrap()));
+    let key = PrivateKey::generate(KeyKind::P256).unwrap();
+    let names = (vec!["localhost".to_owned()], Vec::new());
+    let server = world
+        .service
+        .mint_service(key.public_key(), names)
+        .await
+        .unwrap();
+    assert!(!authority.has_signed(&server.certificate));
+}

@@ -1,8 +1,8 @@
 //! The bench of the walk: one folder, one `protem dev`, and every process that a test starts there.
 //!
-//! Promises: the system chooses each port as it is bound; nothing outlives the bench; when a test fails
-//! it prints what each process said. Waiting is asking again, with a bound that only a broken run
-//! reaches.
+//! Promises: the system chooses each port as it is bound; nothing outlives the bench; when a test
+//! fails it prints what each process said. Waiting is asking again, with a bound that only a broken
+//! run reaches.
 
 use std::collections::BTreeSet;
 use std::fs;
