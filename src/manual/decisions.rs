@@ -12,10 +12,8 @@
 //!
 //! The design names the promises. Where code taught better, or is not that far, it differs:
 //!
-//! - **A permit is not consumed by the plan.** The walk lends it to the planner and drops it. It
-//!   cannot be copied or kept all the same, and the versions in it are checked once more when it is
-//!   recorded. `Warrant::Permit` is a word that nothing says yet: only `Bootstrap` and `Rotation`
-//!   are used.
+//! - **A request is lent to the plan, not consumed.** The permit is used up by it, inside its
+//!   warrant; the request may be needed once more when a fact changed and policy is asked again.
 //! - **The evidence identifier is not `2.25.<uuid>`.** See [`certificates`].
 //! - **The elevated intermediate always permits `scope.<td>`,** not only where the `dns` encoding
 //!   is used. See [`certificates`].
@@ -26,8 +24,6 @@
 //! - **Policy time is cut to minutes.** See [`policies`].
 //! - **The kill switch asks policy.** There is no local socket yet.
 //! - **No buckets for each caller** before recording, and no counted overflow.
-//! - **Outcomes of the authority's own certificates are `svid.issued`,** as those of workloads;
-//!   their intents are `authority.intent`.
 //!
 //! Of the design's parts these do not exist yet: votes and people, signals, agent, gRPC, console,
 //! PostgreSQL, the Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators,

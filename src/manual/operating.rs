@@ -36,8 +36,8 @@
 //! 1. The store is made, and the root, unless `issuer_key` and `issuer_chain` bring an issuer
 //!    (`pki/README.md` tells which to take).
 //! 2. The three intermediates are made; each is an event.
-//! 3. `first_policy` is activated. Without one nothing is permitted, `protem policy activate`
-//!    included: set it and start again. Later it is not read any more.
+//! 3. `first_policy` is activated, if it is set; later it is not read any more. Without it nothing
+//!    is permitted but an operator's first `protem policy activate`.
 //! 4. The first operator's credential is written to `operator.token`. Keep it apart, and give it to
 //!    nobody who should not hold everything that `operate.cedar` permits.
 //! 5. The server's own certificate is minted, the doors open.
@@ -81,9 +81,8 @@
 //! protem clock accept --reason "time server replaced; checked against two others"
 //! ```
 //!
-//! A start with a clock more than 5 s before the newest event does not succeed, because the server
-//! cannot certify itself, and without a server nobody can accept the clock. Correct the clock and
-//! start again.
+//! A start with a clock more than 5 s before the newest event succeeds, in doubt from the first
+//! moment: the server certifies itself and mints for nobody until the clock is accepted.
 //!
 //! # The kill switch
 //!

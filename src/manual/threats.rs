@@ -1,7 +1,7 @@
 //! What protem defends, against whom, and which test shows it.
 //!
 //! Tests are named where they stand: `issue::` and the like are files of `tests/it`; a bare name is
-//! at the end of the file that it tests. `tests/envoy/drive.py` puts a real Envoy to the test.
+//! at the end of the file that it tests. `tests/it/envoy.rs` puts a real Envoy to the test.
 //!
 //! # What is worth attacking
 //!
@@ -133,13 +133,13 @@
 //! - **The ledger is not signed.** Numbers are gapless and triggers refuse changes, but who can
 //!   write the file can write another ledger. Checkpoints, proofs and witnesses are to come.
 //! - **No bucket for each caller.** Refusals are recorded one by one, so a hostile caller can grow
-//!   the ledger as fast as he can be refused. The event kind `overflow.counted` exists and nothing
-//!   writes it.
-//! - **Not every refusal is an event.** Policy's no, a refused CSR and a caller who may not obtain
-//!   are recorded. A request that fails before or beside policy is only logged: no open elevation,
-//!   another instance's elevation, a doubted clock, a caller that the door does not know.
-//! - **Refused acts of the admin plane bear the kind `svid.denied`.** Their `verdict` names the
-//!   act.
+//!   the ledger as fast as he can be refused. Long polls are not capped
+//!   for each caller either.
+//! - **Not every refusal is an event.** What policy and the rules beside it refuse is recorded. A
+//!   request that fails before them is only logged: a doubted clock, a malformed body, a caller that
+//!   the door does not know.
+//! - **An outcome that cannot be recorded waits for a restart.** When the disk fills between intent
+//!   and outcome, the intent stays open and its join token spent until the next start finishes it.
 //! - **No votes.** Approvals are always none; what needs one stays pending and lapses. So
 //!   self-approval is not possible, and not yet prevented either.
 //! - **No signals.** The engine knows them, no source feeds them.
@@ -147,14 +147,13 @@
 //!   is a bearer secret without holder, and two people with it are one caller.
 //! - **The kill switch asks policy.** A policy that refuses operators refuses it too. The way above
 //!   policy, a local socket, is to come.
-//! - **Reasons of `clock accept` and `minting release`** stand in the ledger as commitments; their
-//!   texts are not kept. Reasons of elevations and revocations are.
-//! - **A power cut.** Every commit waits for the disk, and a test sees that it does; no test cuts
-//!   power.
+//! - **A power cut.** Every commit waits for the disk. `tests/it/crash.rs` kills the server under
+//!   load and compares every certificate with the books; no test cuts power.
 //! - **Keys lie in files.** There is no hardware module and no encryption of `ca/`.
-//! - **A clock that stood ahead.** Events keep the time they were given. After a start with a clock
-//!   before the newest event the server does not come up until that time has come, or a backup from
-//!   before is restored.
+//! - **A clock that stood ahead.** Events keep the time they were given. A server whose clock
+//!   stands before the newest event comes up and mints nothing for workloads until an operator
+//!   accepts the clock. What a crash left is finished at that start by the clock as it is, and many
+//!   small steps of the clock, each below five seconds, do not add up to a doubt.
 //! - **Foreign identities, other certificate authorities, persons.** Callers are workloads of the
 //!   own trust domain, join tokens and operators; nobody else is let in.
 //! - **Raw TCP behind Envoy.** No rule there reads notAfter; a greatest age is all there is.

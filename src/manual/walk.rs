@@ -56,8 +56,9 @@
 //!
 //! - **Before the intent's commit.** Nothing is durable. A join token is unspent; ask again.
 //! - **After it, before the signature.** The intent and the exact bytes are durable, the token is
-//!   spent, the elevation is active. The next start signs those very bytes if their time lasts and
-//!   the issuer's key is held; else it records `svid.failed`.
+//!   spent, the elevation is active. The next start signs those very bytes if their time lasts,
+//!   the issuer's key is held, minting is not stopped and the elevation still open; else it records
+//!   `svid.failed`.
 //! - **After the signature, before the outcome's commit.** The same. The lost signature was shown
 //!   to nobody.
 //! - **After the outcome's commit, before the answer.** Everything is durable. The same idempotency

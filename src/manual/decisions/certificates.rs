@@ -79,7 +79,9 @@
 //! # The client anchor is the own root or the brought issuer
 //!
 //! With a brought issuer the root is the mesh's, and others sign under it. A client of protem must
-//! have been minted by protem, so its certificate must lead to the brought issuer.
+//! have been minted by protem, so its certificate must lead to the brought issuer, and it must bear
+//! the signature of a base or elevated issuer that this authority holds: the brought issuer may
+//! sign for others too. Three generations are held, which outlives every leaf.
 //!
 //! Price: after the issuer is exchanged, SVIDs under the old one no longer open protem's own door.
 //! Alternative: anchor at the mesh's root and trust every certificate authority below it with
