@@ -133,11 +133,10 @@
 //! - **The ledger is not signed.** Numbers are gapless and triggers refuse changes, but who can
 //!   write the file can write another ledger. Checkpoints, proofs and witnesses are to come.
 //! - **No bucket for each caller.** Refusals are recorded one by one, so a hostile caller can grow
-//!   the ledger as fast as he can be refused. Long polls are not capped
-//!   for each caller either.
+//!   the ledger as fast as he can be refused. Long polls are not capped for each caller either.
 //! - **Not every refusal is an event.** What policy and the rules beside it refuse is recorded. A
-//!   request that fails before them is only logged: a doubted clock, a malformed body, a caller that
-//!   the door does not know.
+//!   request that fails before them is only logged: a doubted clock, a malformed body, a caller
+//!   that the door does not know.
 //! - **An outcome that cannot be recorded waits for a restart.** When the disk fills between intent
 //!   and outcome, the intent stays open and its join token spent until the next start finishes it.
 //! - **No votes.** Approvals are always none; what needs one stays pending and lapses. So
