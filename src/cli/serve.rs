@@ -67,7 +67,11 @@ impl Backup {
 impl Restore {
     pub(crate) fn run(&self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         server::restore_store(&self.from, &data_directory(self.config.as_deref(), reach)?)?;
-        screen.say("restored; the keys in `ca/` are not part of a copy of the store");
+        screen.say(
+            "restored; the keys in `ca/` are not part of a copy of the store\n\
+             what was revoked or stopped since the copy is open again; start the server and run\n  \
+             protem revoke --all --reason restored\n  protem minting release --reason restored",
+        );
         Ok(Exit::Done)
     }
 }

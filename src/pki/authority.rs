@@ -100,6 +100,17 @@ pub enum SetupError {
     /// A key could not be made.
     #[error("a key cannot be made")]
     Key(#[from] crate::x509::PrivateKeyError),
+    /// The directory belongs to another trust domain.
+    #[error(
+        "this data directory was made for `{made_for}`, and `{configured}` is configured: a trust \
+         domain cannot be changed; use another data directory"
+    )]
+    OtherTrustDomain {
+        /// What its certificates name.
+        made_for: String,
+        /// What the configuration says.
+        configured: String,
+    },
     /// A certificate of its own could not be planned.
     #[error("a certificate of the authority itself cannot be planned")]
     Plan(#[from] PlanError),

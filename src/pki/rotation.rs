@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::audit::{Event, EventKind, Key};
 use crate::id::entropy::Entropy;
+use crate::identity::TrustDomain;
 use crate::pki::authority::{Authority, Setup, SetupError, Warrant};
 use crate::pki::finish::{FinishError, Svid};
 use crate::pki::issuing::Issuing;
@@ -207,6 +208,7 @@ impl Authority {
                     tracing::warn!(file, "issuer is not of the present root and stays unused");
                     continue;
                 }
+                of_trust_domain(&certificate, &self.trust_domain)?;
                 let issuing = Issuing::certified(name, Box::new(key), certificate, &self.above);
                 generations.push(Arc::new(
                     issuing.map_err(crate::pki::plan::PlanError::from)?,
@@ -298,6 +300,7 @@ async fn own_root(
         }
     };
     check_issuer_chain(std::slice::from_ref(&certificate), now, 1)?;
+    of_trust_domain(&certificate, &setup.trust_domain)?;
     let above = vec![certificate.clone()];
     let issuing = Issuing::certified(IssuerName::Root, Box::new(key), certificate, &[])
         .map_err(crate::pki::plan::PlanError::from)?;
@@ -342,6 +345,24 @@ async fn make_root(
     Ok(crate::pki::finish::finish_recorded(store, recorded, now)
         .await?
         .certificate)
+}
+
+/// Whether an authority's own certificate names the trust domain that is configured: its ledger,
+/// entries and SVIDs are of that one, and a second would be minted under the first one's root.
+fn of_trust_domain(certificate: &Certificate, served: &TrustDomain) -> Result<(), SetupError> {
+    let named = certificate
+        .tbs()
+        .alt_names
+        .iter()
+        .flat_map(|names| &names.uris);
+    let served = format!("spiffe://{served}");
+    match named.into_iter().find(|uri| **uri != served) {
+        None => Ok(()),
+        Some(uri) => Err(SetupError::OtherTrustDomain {
+            made_for: uri.clone(),
+            configured: served,
+        }),
+    }
 }
 
 fn own_recording(purpose: &str, now: Timestamp) -> Recording {

@@ -241,7 +241,7 @@ impl Bench<'_> {
                 told.collect::<Vec<_>>().join("; ")
             }
             DenialReason::MintingStopped => {
-                "minting is stopped; an operator must release it".to_owned()
+                "minting is stopped; an operator must run `protem minting release`".to_owned()
             }
             DenialReason::NoPermit => format!("no policy permits {}", self.wish()),
             DenialReason::PolicyChanged => "policy changed meanwhile; ask again".to_owned(),

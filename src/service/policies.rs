@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use crate::attestation::Caller;
 use crate::audit::{Event, EventKind, Key};
+use crate::id::PolicyVersion;
 use crate::policy::{
-    Act, Ask, Bundle, BundleSource, ElevateAct, OperateVerb, Outlook, Principal, TestOutcome,
-    run_tests, suppose,
+    Act, Ask, Bundle, BundleSource, ElevateAct, FactParts, Forecast, MintingFact, OperateVerb,
+    Outlook, PolicyFact, Principal, TestOutcome, run_tests, suppose,
 };
+use crate::service::ask::principal;
 use crate::service::{Call, InForce, SERVER, Service, ServiceError};
 use crate::store::ActivatePolicy;
-use crate::time::Timestamp;
+use crate::time::{Seconds, Timestamp};
 
 impl Service {
     /// Puts a bundle into force.
@@ -31,7 +33,41 @@ impl Service {
         if !first {
             self.operate(call, OperateVerb::ActivatePolicy).await?;
         }
+        self.keeps_the_door(call, source)?;
         self.activate_as(&call.caller.to_string(), source).await
+    }
+
+    /// Whether who activates a bundle could activate another one under it. Without this one slip
+    /// would lock every operator out for good.
+    fn keeps_the_door(&self, call: &Call, source: &BundleSource) -> Result<(), ServiceError> {
+        let bundle = Bundle::compile(source).map_err(ServiceError::Bundle)?;
+        let ask = Ask {
+            principal: principal(&call.caller),
+            act: Act::Operate(OperateVerb::ActivatePolicy),
+            source: call.source,
+        };
+        let version = PolicyVersion::FIRST;
+        let parts = FactParts {
+            policy: PolicyFact {
+                version,
+                digest: bundle.digest(),
+            },
+            minting: MintingFact {
+                stopped: false,
+                version: 1,
+            },
+            entry: None,
+            elevation: None,
+            signals: Vec::new(),
+        };
+        let outlook = suppose(&bundle, &ask, &parts, self.now(), Seconds::default());
+        if outlook.forecast == Forecast::Permitted {
+            return Ok(());
+        }
+        Err(ServiceError::Field(
+            "under this bundle you could not activate another one: keep a policy that permits you \
+             to `operate`, as `operators-run-protem` of the example does",
+        ))
     }
 
     /// Puts the first bundle into force, at the first start.

@@ -137,11 +137,32 @@ impl Service {
                 }
             }
         }
+        if ended == 0 {
+            self.is_known(&target).await?;
+        }
         let minting_stopped = self.store.minting().await?.stopped;
         Ok(Revoked {
             elevations: ended,
             minting_stopped,
         })
+    }
+
+    /// Whether a target that ended nothing names anything: a slip must not look like success.
+    async fn is_known(&self, target: &Target) -> Result<(), ServiceError> {
+        match target {
+            Target::Everything | Target::Instance(_) => Ok(()),
+            Target::Scope(scope) => match self.in_force()?.bundle.catalogue().terms(scope) {
+                Some(_) => Ok(()),
+                None => Err(ServiceError::NotFound("scope in the policy's catalogue")),
+            },
+            Target::Subject(subject) => {
+                let standing = self.store.standing(Some(subject.clone()), None).await?;
+                match standing.entry {
+                    Some(_) => Ok(()),
+                    None => Err(ServiceError::NotFound("entry for this subject")),
+                }
+            }
+        }
     }
 
     /// Lets minting go on after everything was stopped.

@@ -321,3 +321,50 @@ async fn only_leaves_of_its_own_issuers_are_callers() {
         .unwrap();
     assert!(!authority.has_signed(&server.certificate));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bundle_locks_the_operators_out_who_activate_it() {
+    let world = World::new().await;
+    let mut files: Vec<_> = crate::world::example_policy()
+        .files()
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .collect();
+    files.retain(|(path, _)| path != "operate.cedar" && path != "tests/operate.toml");
+    let locked = protem::policy::BundleSource::collect(files).unwrap();
+    let refused = world
+        .service
+        .activate_policy(&world.operator, &locked)
+        .await;
+    assert!(
+        matches!(refused, Err(ServiceError::Field(_))),
+        "{refused:?}"
+    );
+    let again = crate::world::example_policy();
+    assert!(
+        world
+            .service
+            .activate_policy(&world.operator, &again)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_in_a_revocation_does_not_look_like_success() {
+    let world = World::new().await;
+    let target = protem::service::revoke::Target::Scope("db.raed".parse().unwrap());
+    let refused = world
+        .service
+        .revoke_many(&world.operator, target, "a slip")
+        .await;
+    assert!(
+        matches!(refused, Err(ServiceError::NotFound(_))),
+        "{refused:?}"
+    );
+    let target = protem::service::revoke::Target::Scope("db.read".parse().unwrap());
+    let revoked = world
+        .service
+        .revoke_many(&world.operator, target, "nobody has it")
+        .await;
+    assert_eq!(revoked.unwrap().elevations, 0);
+}

@@ -26,7 +26,7 @@ use crate::service::{Call, Service};
 use crate::store::EventFilter;
 use crate::wire::event::{EventQuery, EventView, StreamEnd, Trailer};
 use crate::wire::page::{PAGE_ROWS_MAX, Page};
-use crate::wire::problem::ProblemView;
+use crate::wire::problem::{ProblemKind, ProblemView};
 
 /// Events that match every filter given.
 #[utoipa::path(
@@ -180,14 +180,30 @@ fn filter(query: &EventQuery) -> Result<EventFilter, Problem> {
         caller: query.caller.clone(),
         subject: query.subject.clone(),
         scope: query.scope.clone(),
-        serial: query.serial.clone(),
-        fingerprint: query.fingerprint.clone(),
+        serial: hex_digits("serial", query.serial.as_deref())?,
+        fingerprint: hex_digits("fingerprint", query.fingerprint.as_deref())?,
         elevation: query.elevation.clone(),
         policy: query.policy.clone(),
         outcome: query.outcome.clone(),
         from: optional("from", query.from.as_deref())?,
         to: optional("to", query.to.as_deref())?,
     })
+}
+
+/// Hex digits as other programs print them: `openssl` in upper case, with colons between bytes. A
+/// look-up that found nothing because of its spelling would be read as "was never minted".
+fn hex_digits(name: &'static str, text: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let digits: String = text
+        .chars()
+        .filter(|c| *c != ':')
+        .collect::<String>()
+        .to_lowercase();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(Some(digits));
+    }
+    let detail = format!("`{name}` is written in hexadecimal digits, as openssl prints it");
+    Err(Problem::new(ProblemKind::Unprocessable, "field", detail))
 }
 
 /// The most rows of one stream.
