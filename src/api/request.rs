@@ -6,10 +6,13 @@
 //! Refuses: a peer whose certificate has ended, a request without exactly one host (assurance H3),
 //! and a request body without a stated length (H2: no chunks, so no two readings of one body).
 
+mod drain;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -21,6 +24,7 @@ use tracing::Instrument as _;
 
 use crate::api::listener::Peer;
 use crate::api::problem::Problem;
+use crate::api::request::drain::Shared;
 use crate::id::entropy::Entropy;
 use crate::id::hex;
 use crate::time::Clock;
@@ -90,6 +94,9 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
     let method = request.method().clone();
     let version = request.version();
     let path = request.extensions().get::<MatchedPath>().cloned();
+    let (parts, body) = request.into_parts();
+    let body = Shared::new(body);
+    let request = Request::from_parts(parts, Body::new(body.clone()));
 
     let response = match admit(&passage, &request) {
         Err(problem) => problem.into_response(),
@@ -102,6 +109,9 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
             .await
         }
     };
+    if response.status().is_client_error() {
+        body.drain().await;
+    }
     let (response, problem) = finish(response, &id, version);
 
     let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);

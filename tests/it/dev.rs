@@ -85,3 +85,26 @@ fn the_readme_works_as_it_stands() {
     );
     assert!(told.contains("svid.issued"), "{told}");
 }
+
+/// Over HTTP/2 an answer to a request whose body nobody read came with a reset, and curl showed
+/// the reset.
+#[test]
+fn who_is_refused_early_reads_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = start(directory.path());
+    let mut words = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    assert!(words.next().unwrap().unwrap().starts_with("protem serves"));
+    let url = std::fs::read_to_string(directory.path().join(".protem/server.url")).unwrap();
+    let body = directory.path().join("body");
+    std::fs::write(&body, "x".repeat(2_000)).unwrap();
+    for _ in 0..20 {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--http2", "--cacert"])
+            .arg(directory.path().join(".protem/bundle.pem"))
+            .args(["--header", "Authorization: Bearer ", "--data-binary"])
+            .arg(format!("@{}", body.display()))
+            .arg(format!("{url}/v1/svids"));
+        let ran = run(&mut curl);
+        assert!(ran.stdout.contains("urn:protem:problem:"), "{ran:?}");
+    }
+}
