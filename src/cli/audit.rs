@@ -60,7 +60,7 @@ pub(crate) struct Filter {
     /// By this caller
     #[arg(long)]
     caller: Option<String>,
-    /// Decided by this policy
+    /// Decided by the bundle with this digest
     #[arg(long, value_name = "ID")]
     policy: Option<String>,
     /// With this outcome

@@ -22,7 +22,7 @@ use crate::wire::page::{PAGE_ROWS_MAX, PageQuery};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Register workloads, or change what is registered for them
+    /// Register workloads, or replace the whole of what is registered for them
     Put(Put),
     /// Show registered workloads
     List(Paging),

@@ -100,7 +100,15 @@ fn refused(refusal: &Refusal) -> Problem {
         version: refusal.version.value(),
         reason: Some(refusal.text.clone()),
     };
-    Problem::new(kind, refusal.code, detail).with_verdict(verdict, refusal.elevation)
+    let problem = Problem::new(kind, refusal.code, detail);
+    let problem = match kind {
+        ProblemKind::Denied => problem.with_next(
+            "`protem policy explain --subject ID --scope SCOPE` tells what would change it, such \
+             as a reason",
+        ),
+        _ => problem,
+    };
+    problem.with_verdict(verdict, refusal.elevation)
 }
 
 fn told(way: &WaitsFor) -> String {

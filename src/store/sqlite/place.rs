@@ -171,13 +171,16 @@ pub(super) fn read_whole(connection: &Connection) -> Result<(), StoreError> {
 
 /// Refuses a path under which something lies already.
 pub(super) fn is_free(path: &Path) -> Result<(), StoreError> {
-    let taken = ["", "-wal", "-journal"]
+    let mut parts = ["", "-wal", "-journal"]
         .into_iter()
-        .any(|end| beside(path, end).symlink_metadata().is_ok());
-    if taken {
-        return Err(wrong(path, "it exists already; name a new file"));
+        .map(|end| beside(path, end));
+    match parts.find(|part| part.symlink_metadata().is_ok()) {
+        Some(part) => Err(wrong(
+            &part,
+            "it exists already: move the store's file away together with those beside it",
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The file's mode, also where an older umask made it looser.
