@@ -274,7 +274,7 @@ impl Authority {
     fn own_keys(&self) -> BTreeSet<Fingerprint> {
         let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
         let held = issuers.values().flatten().chain([&self.top]);
-        held.map(|one| one.public_key().fingerprint()).collect()
+        held.map(|one| one.fingerprint()).collect()
     }
 
     const fn profile_of(&self, name: &SvidName) -> &Profile {

@@ -75,6 +75,7 @@ impl Bench<'_> {
                 .scope()
                 .and_then(|s| self.bundle.catalogue().terms(s)),
             approvals,
+            reads: self.bundle.reads(self.ask.act.action(), self.ask.scope()),
         };
         let scene = match self.refused_unasked() {
             Some(reason) => Err(reason),

@@ -19,6 +19,7 @@ mod place;
 mod policies;
 mod readers;
 mod reasons;
+mod remembered;
 mod retries;
 mod schema;
 mod standing;
@@ -41,6 +42,7 @@ use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::Turn;
 use crate::store::sqlite::place::{LOOK_OVER_STEPS_MAX, Lock};
 use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::remembered::Remembered;
 use crate::store::sqlite::writer::Writer;
 use crate::store::{
     ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
@@ -60,6 +62,8 @@ pub struct Sqlite {
     /// For pages of the ledger and of lists, so that an export never holds up an issuance.
     searchers: Arc<Readers>,
     writer: Writer,
+    /// Facts between their changes.
+    remembered: Arc<Remembered>,
     path: PathBuf,
     _lock: Lock,
 }
@@ -79,10 +83,12 @@ impl Sqlite {
         place::close_to_others(path)?;
         schema::migrate(&mut connection)?;
         place::look_over(&mut connection, LOOK_OVER_STEPS_MAX)?;
+        let remembered = Arc::default();
         Ok(Self {
             readers: Readers::new(path, READERS),
             searchers: Readers::new(path, SEARCHERS),
-            writer: Writer::start(path, connection)?,
+            writer: Writer::start(path, connection, Arc::clone(&remembered))?,
+            remembered,
             path: path.to_owned(),
             _lock: lock,
         })
@@ -121,7 +127,15 @@ impl Store for Sqlite {
         subject: Option<Subject>,
         elevation: Option<ElevationId>,
     ) -> Answer<'_, Standing> {
-        self.ask(move |on| standing::standing(on, subject.as_ref(), elevation))
+        if let (Some(subject), None) = (&subject, elevation)
+            && let Some(known) = standing::from_memory(&self.remembered, subject)
+        {
+            return Box::pin(std::future::ready(Ok(known)));
+        }
+        // A few rows by their keys: to hand them to another thread costs more than to read them.
+        let subject = subject.as_ref();
+        let read = |on: &Connection| standing::standing(on, &self.remembered, subject, elevation);
+        Box::pin(std::future::ready(self.readers.answer(read)))
     }
 
     fn intend(&self, intent: Intent) -> Answer<'_, Intended> {

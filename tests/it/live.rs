@@ -76,6 +76,11 @@ impl Place {
 }
 
 impl Live {
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the line that says where it serves.
     #[track_caller]
     pub(crate) fn until_serving(&mut self) {

@@ -33,7 +33,7 @@ pub(super) fn open(turn: &mut Turn<'_>, new: NewElevation) -> Result<Opened, Sto
             repeated: true,
         });
     }
-    guards::hold(connection, &new.guards)?;
+    guards::hold(turn, &new.guards)?;
     let elevation = new.elevation;
     if elevation.runs_out_at().is_some() {
         let open = count_open(connection, &elevation.request.subject, now)?;

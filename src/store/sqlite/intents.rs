@@ -23,7 +23,7 @@ pub(super) fn intend(turn: &mut Turn<'_>, intent: Intent) -> Result<Intended, St
     if let Some(first) = retries::first(connection, Verb::Intend, retry, now)? {
         return repeated(connection, first);
     }
-    guards::hold(connection, &intent.guards)?;
+    guards::hold(turn, &intent.guards)?;
     let number = turn.next()?;
     let mut tbs = intent.tbs;
     if let Some(at) = intent.index_at {

@@ -9,19 +9,34 @@ use rusqlite::{Connection, params};
 use crate::audit::{Event, Key, SealedEvent};
 use crate::id::EventNumber;
 use crate::store::sqlite::cells::{Cells, Select, Table, integer};
+use crate::store::sqlite::guards::Guarded;
 use crate::store::{EventFilter, LedgerHead, StoreError};
 use crate::time::Timestamp;
 
 /// One act's turn inside the writing transaction.
 pub(super) struct Turn<'a> {
     connection: &'a Connection,
+    guarded: &'a Guarded,
     head: Option<LedgerHead>,
 }
 
 impl<'a> Turn<'a> {
     /// A turn after the event `head`.
-    pub(super) const fn new(connection: &'a Connection, head: Option<LedgerHead>) -> Self {
-        Self { connection, head }
+    pub(super) const fn new(
+        connection: &'a Connection,
+        guarded: &'a Guarded,
+        head: Option<LedgerHead>,
+    ) -> Self {
+        Self {
+            connection,
+            guarded,
+            head,
+        }
+    }
+
+    /// Which facts are known to hold.
+    pub(super) const fn guarded(&self) -> &'a Guarded {
+        self.guarded
     }
 
     /// The connection, to read and write what the act is about.

@@ -8,14 +8,17 @@
 //! failed commit left behind is read from the file, never assumed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::sqlite::fault::cannot;
+use crate::store::sqlite::guards::Guarded;
 use crate::store::sqlite::ledger::{self, Turn};
 use crate::store::sqlite::place;
+use crate::store::sqlite::remembered::Remembered;
 use crate::store::{LedgerHead, StoreError};
 
 /// The way to the writing thread. Dropping it ends the thread after what waits.
@@ -27,13 +30,16 @@ pub(super) struct Writer {
 /// The thread's own side.
 struct Desk {
     path: PathBuf,
+    /// What readers remember; forgotten when a commit changed it.
+    remembered: Arc<Remembered>,
     /// None after a fault.
     open: Option<Open>,
 }
 
-/// An open file, and the ledger's end as this connection committed or read it.
+/// An open file, the ledger's end and the facts as this connection committed or read them.
 struct Open {
     connection: Connection,
+    guarded: Guarded,
     head: Option<LedgerHead>,
 }
 
@@ -64,9 +70,14 @@ struct Waiting<T, F> {
 
 impl Writer {
     /// Starts the thread on a file that is a store.
-    pub(super) fn start(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        path: &Path,
+        connection: Connection,
+        remembered: Arc<Remembered>,
+    ) -> Result<Self, StoreError> {
         let desk = Desk {
             path: path.to_owned(),
+            remembered,
             open: Some(Open::on(connection)?),
         };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
@@ -125,8 +136,12 @@ impl Desk {
             Some(open) => open,
             None => Open::on(place::writing(&self.path)?)?,
         };
-        let healthy = open.commit(group)?;
-        self.open = healthy.then_some(open);
+        let committed = open.commit(group);
+        // Also when nobody knows what became of the commit.
+        if committed.is_err() || open.guarded.take_changed() {
+            self.remembered.forget();
+        }
+        self.open = committed?.then_some(open);
         Ok(())
     }
 }
@@ -134,7 +149,11 @@ impl Desk {
 impl Open {
     fn on(connection: Connection) -> Result<Self, StoreError> {
         let head = ledger::head(&connection)?;
-        Ok(Self { connection, head })
+        Ok(Self {
+            connection,
+            guarded: Guarded::default(),
+            head,
+        })
     }
 
     /// Whether no act met a fault of the database.
@@ -144,7 +163,7 @@ impl Open {
             Ok(())
         };
         run(BEGIN)?;
-        let mut turn = Turn::new(&self.connection, self.head);
+        let mut turn = Turn::new(&self.connection, &self.guarded, self.head);
         let mut healthy = true;
         for act in group {
             let before = turn.head();
@@ -153,7 +172,8 @@ impl Open {
             if attempt != Attempt::Kept {
                 // Fails when the database took the whole transaction back, and so does the group.
                 run(ROLLBACK_TO)?;
-                turn = Turn::new(&self.connection, before);
+                self.guarded.doubt();
+                turn = Turn::new(&self.connection, &self.guarded, before);
             }
             run(RELEASE)?;
             healthy &= attempt != Attempt::Failed;
@@ -237,7 +257,7 @@ mod tests {
         let connection = place::writing(&path).unwrap();
         // Not one page more than there are; the next connection knows nothing of it.
         connection.pragma_update(None, "max_page_count", 1).unwrap();
-        let writer = Writer::start(&path, connection).unwrap();
+        let writer = Writer::start(&path, connection, Arc::default()).unwrap();
         let append = || {
             let at = Timestamp::from_unix_s(1).unwrap();
             let event = Event::new(EventKind::SvidDenied, at, "tester");
