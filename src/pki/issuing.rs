@@ -17,7 +17,7 @@ use crate::store::Recorded;
 use crate::time::Timestamp;
 use crate::x509::{
     Certificate, CertificateError, Fingerprint, KeyError, PrivateKeyError, PublicKey,
-    SignatureAlgorithm, common_name_der, write_chain,
+    SignatureAlgorithm, Tbs, common_name_der, write_chain,
 };
 
 /// An issuer and its key.
@@ -92,14 +92,22 @@ impl Issuing {
         })
     }
 
-    /// Signs what was recorded, and checks what came out.
+    /// Signs what was recorded, and checks what came out. What the lint has `read` of these very
+    /// bytes is not read a second time.
     ///
     /// # Errors
     /// Why there is no certificate; the caller records that.
-    pub(crate) fn sign<K>(&self, recorded: &Recorded<K>) -> Result<Certificate, SignError> {
+    pub(crate) fn sign<K>(
+        &self,
+        recorded: &Recorded<K>,
+        read: Option<Tbs>,
+    ) -> Result<Certificate, SignError> {
         let signature = self.signer.sign(recorded.tbs())?;
         let der = Certificate::assemble(recorded.tbs(), &signature)?;
-        let certificate = Certificate::parse(&der)?;
+        let certificate = match read {
+            Some(tbs) => Certificate::parse_around(tbs, der)?,
+            None => Certificate::parse(&der)?,
+        };
         if certificate.tbs_der() != recorded.tbs() {
             return Err(SignError::OtherBytes);
         }

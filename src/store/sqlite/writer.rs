@@ -1,7 +1,8 @@
 //! The one thread that writes.
 //!
-//! Promises: what waits goes into one commit, each act in its own savepoint, so that a refusal
-//! takes back that act alone; an answer is given after the commit. There is no linger: a lone
+//! Promises: what waits goes into one commit, and a refusal takes back its own act alone: acts
+//! that look before they write have nothing to take back, the others have a savepoint each. An
+//! answer is given after the commit. There is no linger: a lone
 //! caller commits at once, many callers share.
 //! Refuses: to go on with a connection whose commit failed. All acts of that commit hear
 //! [`StoreError::Unavailable`], and the next one opens the file anew (assurance D3): what the
@@ -43,8 +44,19 @@ struct Open {
     head: Option<LedgerHead>,
 }
 
+/// Whether an act can still refuse after its first write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// It has looked at everything before it writes; to refuse later is a fault.
+    LooksFirst,
+    /// It may refuse at any time, and is given a savepoint.
+    MayTakeBack,
+}
+
 /// One verb on its way through a commit.
 trait Act: Send {
+    /// Whether it needs a savepoint.
+    fn care(&self) -> Care;
     /// Does it, and keeps its result until the commit.
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Attempt;
     /// Answers; with the words of the fault when the commit failed.
@@ -63,6 +75,7 @@ enum Attempt {
 }
 
 struct Waiting<T, F> {
+    care: Care,
     verb: Option<F>,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -92,13 +105,14 @@ impl Writer {
     }
 
     /// Has a verb done; the answer is durable. A caller who goes away does not stop the verb.
-    pub(super) async fn act<T, F>(&self, verb: F) -> Result<T, StoreError>
+    pub(super) async fn act<T, F>(&self, care: Care, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let act = Box::new(Waiting {
+            care,
             verb: Some(verb),
             result: None,
             answer,
@@ -167,15 +181,29 @@ impl Open {
         let mut healthy = true;
         for act in group {
             let before = turn.head();
-            run(SAVEPOINT)?;
-            let attempt = act.attempt(&mut turn);
-            if attempt != Attempt::Kept {
-                // Fails when the database took the whole transaction back, and so does the group.
-                run(ROLLBACK_TO)?;
-                self.guarded.doubt();
-                turn = Turn::new(&self.connection, &self.guarded, before);
+            let attempt = match act.care() {
+                Care::LooksFirst => match act.attempt(&mut turn) {
+                    // What it wrote cannot be taken back alone, so the whole group goes.
+                    Attempt::Refused if before != turn.head() => return Err(torn()),
+                    attempt => attempt,
+                },
+                Care::MayTakeBack => {
+                    run(SAVEPOINT)?;
+                    let attempt = act.attempt(&mut turn);
+                    if attempt != Attempt::Kept {
+                        // Fails when the database took the whole transaction back, and so does
+                        // the group.
+                        run(ROLLBACK_TO)?;
+                        self.guarded.doubt();
+                        turn = Turn::new(&self.connection, &self.guarded, before);
+                    }
+                    run(RELEASE)?;
+                    attempt
+                }
+            };
+            if attempt == Attempt::Failed && act.care() == Care::LooksFirst {
+                return Err(torn());
             }
-            run(RELEASE)?;
             healthy &= attempt != Attempt::Failed;
         }
         let head = turn.head();
@@ -190,6 +218,10 @@ where
     T: Send,
     F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send,
 {
+    fn care(&self) -> Care {
+        self.care
+    }
+
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Attempt {
         let result = match self.verb.take() {
             Some(verb) => verb(turn),
@@ -213,6 +245,10 @@ where
         // The caller may have gone; the act stands all the same.
         let _ = self.answer.send(result);
     }
+}
+
+fn torn() -> StoreError {
+    cannot(RECORD)("an act failed half way; nothing of its group was recorded")
 }
 
 fn ended() -> StoreError {
@@ -262,7 +298,7 @@ mod tests {
             let at = Timestamp::from_unix_s(1).unwrap();
             let event = Event::new(EventKind::SvidDenied, at, "tester");
             let event = event.and("long", "x".repeat(60_000));
-            writer.act(|turn| turn.record(event))
+            writer.act(Care::LooksFirst, |turn| turn.record(event))
         };
         let refused = append().await;
         assert!(
