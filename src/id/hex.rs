@@ -21,7 +21,7 @@ pub(crate) fn read<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Writes two digits for each byte.
 pub(crate) fn write(bytes: &[u8], to: &mut impl fmt::Write) -> fmt::Result {
-    digits(bytes).try_for_each(|digit| to.write_char(digit))
+    to.write_str(&text(bytes))
 }
 
 /// The digits of `bytes`. By a table: the formatter of numbers takes ten times as long, and each

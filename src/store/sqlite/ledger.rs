@@ -227,7 +227,8 @@ const SPAN: &str = "SELECT min(number) AS first, max(number) AS last FROM events
     WHERE ? <= at AND at < ?";
 const LIST: &str = "SELECT number, bytes FROM events WHERE TRUE";
 /// The intent of a serial number and its outcome: no other event has one.
-const OF_SERIAL: &str = "number IN (WITH one AS (SELECT number FROM intents WHERE serial = unhex(?)) \
+const OF_SERIAL: &str = "number IN \
+    (WITH one AS (SELECT number FROM intents WHERE serial = unhex(?)) \
     SELECT number FROM one UNION ALL \
     SELECT outcomes.number FROM outcomes JOIN one ON outcomes.intent = one.number)";
 const FINGERPRINT_BEGINS: &str =

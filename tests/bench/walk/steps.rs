@@ -135,17 +135,23 @@ fn question(bundle: &Bundle) -> (Ask, FactParts) {
     )
 }
 
-/// The example bundle with so many policies for as many scopes that nobody here asks for.
+/// The example bundle with so many policies for scopes that nobody here asks for.
 fn with_other_scopes(count: usize) -> BundleSource {
-    let (mut scopes, mut policies) = (String::new(), String::new());
+    let (mut scopes, mut policies) = (String::new(), vec![String::new()]);
     for number in 0..count {
-        scopes += &format!(
-            "[scope.\"other.s{number}\"]\ndescription = \"d\"\nowner = \"data\"\nservers = []\n\
-             svid_life = \"60s\"\nelevation_longest = \"30m\"\n"
-        );
-        policies += &format!(
+        let (scope, place) = (number / POLICIES_OF_A_SCOPE, number % POLICIES_OF_A_SCOPE);
+        if place == 0 {
+            scopes += &format!(
+                "[scope.\"other.s{scope}\"]\ndescription = \"d\"\nowner = \"data\"\n\
+                 servers = []\nsvid_life = \"60s\"\nelevation_longest = \"30m\"\n"
+            );
+        }
+        if policies.last().unwrap().len() > POLICY_FILE_BYTES {
+            policies.push(String::new());
+        }
+        *policies.last_mut().unwrap() += &format!(
             "@id(\"other-{number}\") permit (principal in Group::\"demo\", \
-             action == Action::\"elevate\", resource == Scope::\"other.s{number}\")\n\
+             action == Action::\"elevate\", resource == Scope::\"other.s{scope}\")\n\
              when {{ context.has_reason }};\n"
         );
     }
@@ -159,7 +165,9 @@ fn with_other_scopes(count: usize) -> BundleSource {
         };
         files.push((path.to_owned(), format!("{text}\n{more}")));
     }
-    files.push(("others.cedar".to_owned(), policies));
+    for (number, text) in policies.into_iter().enumerate() {
+        files.push((format!("others-{number}.cedar"), text));
+    }
     BundleSource::collect(files).unwrap()
 }
 
@@ -211,4 +219,6 @@ async fn walks(table: &mut Table, world: &World) {
     }
 }
 
-const POLICIES_OF_OTHERS: usize = 400;
+const POLICIES_OF_OTHERS: usize = 10_000;
+const POLICIES_OF_A_SCOPE: usize = 5;
+const POLICY_FILE_BYTES: usize = 512 * 1024;
