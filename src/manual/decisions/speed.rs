@@ -25,6 +25,6 @@
 //!
 //! # What was left
 //!
-//! - **A byte template instead of rcgen** would save 3 %, and the second statement of a certificate.
+//! - **A byte template instead of rcgen** would save 3 %, and cost a second statement.
 //! - **No lint in the hot path** would save 6 %. A plan that is wrong would be signed.
 //! - **One commit instead of two** would save 10 %, and promise 2.
