@@ -27,7 +27,7 @@ use crate::scope::Scope;
 use crate::service::ask::principal;
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
-use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
+use crate::store::{Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
@@ -301,21 +301,15 @@ impl Service {
         scope: &Scope,
         instance: Instance,
     ) -> Result<ElevationId, ServiceError> {
-        let filter = ElevationFilter {
-            subject: Some(subject.clone()),
-            scope: Some(scope.clone()),
-            open_only: true,
-            ..ElevationFilter::default()
-        };
         let open = self
             .store
-            .elevations(filter, None, OPEN_LOOKED_AT_MAX)
+            .open_elevations(subject, scope, OPEN_LOOKED_AT_MAX)
             .await?;
         let serves = |elevation: &Elevation| match elevation.request.instances {
             Instances::One(one) => one == instance,
             Instances::All | Instances::Count(_) => true,
         };
-        let newest = open.into_iter().rev().map(|row| row.elevation).find(serves);
+        let newest = open.into_iter().rev().find(serves);
         newest
             .map(|elevation| elevation.id)
             .ok_or(ServiceError::NoElevation)

@@ -37,6 +37,7 @@ use crate::audit::{Event, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
 use crate::identity::Subject;
+use crate::scope::Scope;
 use crate::store::sealed::Sealed;
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::Turn;
@@ -182,6 +183,16 @@ impl Store for Sqlite {
         limit: u32,
     ) -> Answer<'_, Vec<ElevationRow>> {
         self.search(move |on| elevations::list(on, filter, after, limit))
+    }
+
+    fn open_elevations(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        limit: u32,
+    ) -> Answer<'_, Vec<Elevation>> {
+        let read = |on: &Connection| elevations::open_for(on, subject, scope, limit);
+        Box::pin(std::future::ready(self.readers.answer(read)))
     }
 
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>> {

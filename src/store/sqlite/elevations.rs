@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 use crate::elevation::{Elevation, StateName};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
+use crate::scope::Scope;
 use crate::store::sqlite::cells::{Cells, Select, integer};
 use crate::store::sqlite::elevation_row::{self, ELEVATIONS};
 use crate::store::sqlite::ledger::{self, Turn};
@@ -157,6 +158,18 @@ pub(super) fn list(
         .all(connection, ELEVATIONS, |cells| row(connection, cells))
 }
 
+/// See [`crate::store::Store::open_elevations`].
+pub(super) fn open_for(
+    connection: &Connection,
+    subject: &Subject,
+    scope: &Scope,
+    limit: u32,
+) -> Result<Vec<Elevation>, StoreError> {
+    let read = |cells: &Cells<'_>| elevation_row::read(connection, cells);
+    let params = params![subject.to_string(), scope.as_str(), limit];
+    ELEVATIONS.all(connection, OPEN_FOR, params, read)
+}
+
 /// See [`crate::store::Store::due_elevations`].
 pub(super) fn due(
     connection: &Connection,
@@ -208,5 +221,7 @@ const IS_OPEN: &str = "opened IN \
     (SELECT opened FROM elevations INDEXED BY elevations_due WHERE runs_out_at IS NOT NULL)";
 const HELD_BY: &str = "opened IN (SELECT opened FROM holders WHERE instance = ?)";
 const COUNT_OPEN: &str = "SELECT count(*) FROM elevations WHERE subject = ? AND ? < runs_out_at";
+const OPEN_FOR: &str = "SELECT * FROM elevations INDEXED BY elevations_open \
+    WHERE subject = ? AND runs_out_at IS NOT NULL AND scope = ? ORDER BY opened LIMIT ?";
 const DUE: &str =
     "SELECT * FROM elevations WHERE runs_out_at <= ? ORDER BY runs_out_at, opened LIMIT ?";
