@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::id::ElevationId;
+use crate::time::Seconds;
 use crate::wire::problem::{PROBLEM_MEDIA_TYPE, ProblemKind, ProblemView};
 use crate::wire::verdict::VerdictView;
 
@@ -28,6 +29,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     next: Option<&'static str>,
+    retry_after: Option<Seconds>,
     denial: Option<Box<Denied>>,
     inner: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Problem {
             code,
             detail: detail.into(),
             next: None,
+            retry_after: None,
             denial: None,
             inner: None,
         }
@@ -87,6 +90,15 @@ impl Problem {
     pub fn with_next(self, next: &'static str) -> Self {
         Self {
             next: Some(next),
+            ..self
+        }
+    }
+
+    /// The same problem, telling how long to wait before the next attempt (RFC 9110 10.2.3).
+    #[must_use]
+    pub fn with_retry_after(self, wait: Seconds) -> Self {
+        Self {
+            retry_after: Some(wait),
             ..self
         }
     }
@@ -138,6 +150,10 @@ impl Problem {
         if self.kind == ProblemKind::Unauthenticated {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(wait) = self.retry_after {
+            let wait = HeaderValue::from(wait.count());
+            response.headers_mut().insert(RETRY_AFTER, wait);
         }
         response
     }

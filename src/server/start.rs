@@ -106,6 +106,10 @@ impl Running {
     pub async fn wait(self) -> Result<(), StartError> {
         tracing::info!(address = %self.address, "serving");
         let stopped = self.lifecycle.finish(GRACE).await;
+        told(
+            "last count of refusals",
+            self.service.record_overflow().await,
+        );
         stopped.map_err(StartError::Signals)?;
         tracing::info!("stopped");
         Ok(())
@@ -227,6 +231,13 @@ fn background(service: &Arc<Service>, certificate: Arc<ServerCertificate>, lifec
         let service = Arc::clone(&sweeping);
         async move {
             told("sweep", service.sweep().await);
+        }
+    });
+    let counting = Arc::clone(service);
+    lifecycle.repeat(COUNT_EVERY, move || {
+        let service = Arc::clone(&counting);
+        async move {
+            told("count of refusals", service.record_overflow().await);
         }
     });
     let rotating = Arc::clone(service);
@@ -385,5 +396,7 @@ const AUTHORITY_DIRECTORY: &str = "ca";
 /// How long a stop waits for requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often what was refused beyond recording is recorded as counts.
+const COUNT_EVERY: Duration = Duration::from_mins(1);
 const ROTATE_EVERY: Duration = Duration::from_mins(1);
 const PROBE_EVERY: Duration = Duration::from_secs(2);

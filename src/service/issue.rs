@@ -22,7 +22,7 @@ use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
 use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
-use crate::service::ask::principal;
+use crate::service::ask::{principal, retrier};
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
@@ -188,8 +188,8 @@ impl Service {
                     .await?
             }
         };
-        if elevation.is_some() {
-            self.elevations_changed();
+        if let Some(elevation) = &elevation {
+            self.elevation_moved(elevation.id);
         }
         Ok(svid)
     }
@@ -327,6 +327,7 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         ServiceError::Bundle(_)
         | ServiceError::Busy
         | ServiceError::ClockInDoubt(_)
+        | ServiceError::Crowded { .. }
         | ServiceError::Entry(_)
         | ServiceError::Finish(_)
         | ServiceError::Field(_)
@@ -336,7 +337,8 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         | ServiceError::Request(_)
         | ServiceError::Setup(_)
         | ServiceError::Store(_)
-        | ServiceError::Token => None,
+        | ServiceError::Token
+        | ServiceError::TooMany { .. } => None,
     }
 }
 
@@ -408,7 +410,7 @@ fn retry_key(call: &Call, request: &IssueRequest, csr: &VerifiedCsr) -> Option<R
     );
     let digest = crate::x509::Fingerprint::of(asked.as_bytes());
     Some(RetryKey {
-        caller: call.caller.to_string(),
+        caller: retrier(&call.caller),
         key,
         request: *digest.as_bytes(),
     })

@@ -22,6 +22,7 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::Busy => of(Conflict, "busy"),
             ServiceError::ClockInDoubt(_) => of(ClockInDoubt, "clock_in_doubt"),
+            ServiceError::Crowded { wait } => of(Unavailable, "crowded").with_retry_after(*wait),
             ServiceError::Csr(csr) => of(Unprocessable, csr.code()),
             ServiceError::Entry(_) => of(Unprocessable, "entry"),
             ServiceError::Field(_) => of(Unprocessable, "field"),
@@ -54,6 +55,9 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::NotAllowed(_) => of(ProblemKind::Denied, "not_allowed"),
             ServiceError::Token => of(ProblemKind::Unauthenticated, "token"),
+            ServiceError::TooMany { code, wait } => {
+                of(ProblemKind::RateLimited, code).with_retry_after(*wait)
+            }
         }
     }
 }

@@ -54,7 +54,9 @@ pub(crate) async fn answer(
     body: Raw,
 ) -> Result<Response, Problem> {
     let media_type = accept.choose(&[MediaType::Json, MediaType::PemChain])?;
-    let issued = service.issue(&call, request(query, &body, key)?).await?;
+    let request = request(query, &body, key)?;
+    let _place = service.admitted(&call).await?;
+    let issued = service.issue(&call, request).await?;
     let view = view(&issued);
     noted.event(view.event);
     noted.serial(&view.serial);
