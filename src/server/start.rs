@@ -6,12 +6,13 @@
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 
@@ -21,6 +22,7 @@ use crate::api::listener::limits::Limits;
 use crate::api::listener::tls::{TlsError, client_verifier, server_config};
 use crate::api::listener::{Door, Transport};
 use crate::api::request::Passage;
+use crate::attestation::Neighbour;
 use crate::config::ServerConfig;
 use crate::id::entropy::Entropy;
 use crate::lifecycle::Lifecycle;
@@ -198,8 +200,9 @@ async fn open_doors(
     let door = Door {
         transport: Transport::Tls(Arc::new(tls)),
         router: router(Arc::clone(service), probes, passage.clone()),
-        limits: Limits::standard(),
+        limits: Limits::standard().within(open_files()),
         clock,
+        unproved: unproved(service),
         tracker: lifecycle.tracker.clone(),
         stop: lifecycle.stop.clone(),
     };
@@ -215,6 +218,31 @@ async fn open_doors(
     let (socket, address) = listen(config.listen).await?;
     lifecycle.tracker.spawn(door.serve(socket));
     Ok(address)
+}
+
+/// Counts peers that the listener refuses; what else is wrong with them is in the log.
+fn unproved(service: &Arc<Service>) -> Arc<dyn Fn(IpAddr, &'static str) + Send + Sync> {
+    let service = Arc::clone(service);
+    Arc::new(move |from, code| {
+        // The listener has answered already; whether it was one too many changes nothing.
+        let _ = service.heed_unproved(Some(Neighbour::of(from)), code);
+    })
+}
+
+/// How many files the process may open, after asking the system for all that it may have.
+fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let granted = match setrlimit(Resource::Nofile, all) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    granted.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

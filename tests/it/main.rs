@@ -44,6 +44,7 @@ mod hostile_mints;
 mod hostile_names;
 mod interop;
 mod issue;
+mod limits;
 mod lint;
 mod live;
 mod manual;

@@ -118,6 +118,12 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
         .map_err(|error| Problem::of(ProblemKind::Unauthenticated, "bearer", &error))
 }
 
+/// Whether a request says that an operator sends it; the proof comes later. Beyond the limits of
+/// the listener nobody else is heard.
+pub(crate) fn names_operator(headers: &HeaderMap) -> bool {
+    matches!(bearer(headers), Ok(Some(Bearer::Operator(..))))
+}
+
 async fn holder(service: &Service, bearer: &Bearer) -> Result<Caller, Problem> {
     let digest = bearer.digest();
     match bearer {
