@@ -1,5 +1,9 @@
 //! Many at once: one place is taken once, and nothing is planned after an end.
 
+mod commit_model;
+mod elevation_model;
+mod schedules;
+
 use std::sync::Arc;
 
 use protem::elevation::{Instances, MoveError, State};
