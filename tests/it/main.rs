@@ -42,6 +42,7 @@ mod hostile_callers;
 mod hostile_csr;
 mod hostile_mints;
 mod hostile_names;
+mod idle;
 mod interop;
 mod issue;
 mod limits;

@@ -245,10 +245,7 @@ async fn a_thousand_elevations_end_once_each_however_many_pull_at_them() {
         let kind = event.event().kind().as_str();
         if finals.contains(&kind) {
             assert!(ended.insert(id.to_owned()), "{id} ended twice");
-            assert!(
-                !minted_later.contains(id),
-                "{id} minted from after its end"
-            );
+            assert!(!minted_later.contains(id), "{id} minted from after its end");
         } else if kind == "svid.intent" {
             minted_later.insert(id.to_owned());
         }

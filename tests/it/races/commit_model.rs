@@ -255,6 +255,6 @@ fn drawn() -> Luck {
     }
 }
 
-const CALLERS: usize = 6;
-const QUEUE_MAX: usize = 3;
-const GROUP_MAX: usize = 4;
+const CALLERS: usize = 5;
+const QUEUE_MAX: usize = 2;
+const GROUP_MAX: usize = 3;

@@ -15,6 +15,6 @@ pub(crate) fn tried(model: impl Fn() + Send + Sync + 'static) {
 }
 
 /// In `tests/run`: what a few seconds allow.
-const SCHEDULES: usize = 20_000;
+const SCHEDULES: usize = 12_000;
 /// How many switches at the worst moment a schedule makes.
 const DEPTH: usize = 3;
