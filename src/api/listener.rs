@@ -29,8 +29,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::listener::connection::{Connection, Protocol};
-use crate::api::listener::gate::{Gate, Pass};
+use crate::api::listener::connection::{Connection, Protocol, Serving};
+use crate::api::listener::gate::Gate;
 use crate::api::listener::limits::{ACCEPT_RETRY, Limits};
 use crate::api::listener::tls::ALPN_HTTP_2;
 use crate::time::Clock;
@@ -92,34 +92,35 @@ impl Door {
             };
             let of_door = Arc::clone(&door);
             door.tracker.spawn(async move {
-                of_door.receive(stream, address, pass).await;
+                // On the heap and gone when its part is done: what an idle connection keeps is
+                // counted thousands of times (decisions, machines).
+                let received = Box::pin(of_door.receive(stream, address, pass.lane()));
+                if let Some(serving) = received.await {
+                    serving.await;
+                }
+                drop(pass);
             });
         }
     }
 
-    async fn receive(&self, stream: TcpStream, address: SocketAddr, pass: Pass) {
-        let lane = pass.lane();
+    /// Takes a connection up to where it serves; none where it ends before.
+    async fn receive(&self, stream: TcpStream, address: SocketAddr, lane: Lane) -> Option<Serving> {
         // Without it an answer of two writes waits for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%address, %error, "connection lost before it was served");
-            return;
+            return None;
         }
         match &self.transport {
-            Transport::Plain => {
-                self.serve_peer(stream, address, None, Protocol::Http1, lane)
-                    .await;
-            }
+            Transport::Plain => self.serve_peer(stream, address, None, Protocol::Http1, lane),
             Transport::Tls(config) => {
-                let Some(stream) = self.shake_hands(config, stream, address, lane).await else {
-                    return;
-                };
+                let stream = self.shake_hands(config, stream, address, lane).await?;
                 let (_, session) = stream.get_ref();
                 let protocol = match session.alpn_protocol() {
                     Some(ALPN_HTTP_2) => Protocol::Http2,
                     Some(_) | None => Protocol::Http1,
                 };
                 let leaf = session.peer_certificates().and_then(<[_]>::first).cloned();
-                self.serve_peer(stream, address, leaf, protocol, lane).await;
+                self.serve_peer(stream, address, leaf, protocol, lane)
             }
         }
     }
@@ -152,14 +153,15 @@ impl Door {
         }
     }
 
-    async fn serve_peer<S>(
+    fn serve_peer<S>(
         &self,
         stream: S,
         address: SocketAddr,
         leaf: Option<CertificateDer<'static>>,
         protocol: Protocol,
         lane: Lane,
-    ) where
+    ) -> Option<Serving>
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = match Peer::new(address, leaf.as_ref().map(AsRef::as_ref), lane) {
@@ -168,7 +170,7 @@ impl Door {
                 let error: &dyn Error = &error;
                 tracing::warn!(%address, error, "connection refused: its certificate is no SVID");
                 (self.unproved)(address.ip(), "certificate_no_svid");
-                return;
+                return None;
             }
         };
         let connection = Connection {
@@ -179,7 +181,7 @@ impl Door {
             stop: self.stop.clone(),
             peer,
         };
-        connection.serve(stream, protocol).await;
+        Some(connection.serve(stream, protocol))
     }
 
     fn limits_of(&self, lane: Lane) -> Limits {
