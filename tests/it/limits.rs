@@ -3,12 +3,20 @@
 
 use std::sync::Arc;
 
-use protem::audit::{Key, SealedEvent, Value};
+use protem::attestation::{
+    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_SELECTORS_MAX, EntryTermsError, Obtainer,
+};
+use protem::audit::{EVENT_BYTES_MAX, Key, SealedEvent, Value};
+use protem::client::{Client, Proof};
+use protem::id::entropy::Entropy;
 use protem::service::{Service, ServiceError};
-use protem::time::Seconds;
+use protem::store::sqlite::Sqlite;
+use protem::store::{EventFilter, Store as _};
+use protem::time::{Seconds, SystemClock};
 use tokio::task::JoinSet;
 
-use crate::world::{DB, WEB, World, asked, base};
+use crate::live::Place;
+use crate::world::{DB, WEB, World, asked, base, terms};
 
 #[tokio::test]
 async fn a_flood_of_refusals_is_counted_and_disturbs_nobody() {
@@ -250,6 +258,88 @@ async fn waits_are_bounded_and_wake_for_their_own_elevation_alone() {
     of_other.moved().await;
     drop((waits, of_other));
     assert!(world.service.metrics().contains("protem_elevation_waits 0"));
+}
+
+#[test]
+fn the_stop_records_what_was_only_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = Place::new(directory.path());
+    let live = place.serve();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stranger = Client {
+        address: place.url().parse().unwrap(),
+        bundle: place.directory.join("bundle.pem"),
+        proof: Proof::None,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(Entropy::system()),
+    };
+    runtime.block_on(stranger.minting()).unwrap_err();
+    assert_eq!(live.terminate().0.code(), Some(0));
+    let store = Sqlite::open(&place.directory.join("protem.db")).unwrap();
+    let filter = EventFilter {
+        caller: Some("neighbour:127.0.0.1".to_owned()),
+        ..EventFilter::default()
+    };
+    let events = runtime
+        .block_on(store.events(filter, None, None, 9))
+        .unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(counted(&events[0], "nobody"), Some(1));
+}
+
+#[tokio::test]
+async fn a_registration_at_every_bound_still_fits_into_its_events() {
+    let world = World::new().await;
+    let long = |count: usize| {
+        let agent = format!("{WEB}/{}", "a".repeat(2_048 - WEB.len() - 3));
+        (0..count)
+            .map(move |number| Obtainer::Agent(format!("{agent}{number:02}").parse().unwrap()))
+    };
+    let mut terms = terms(WEB);
+    terms.selectors = (0..ENTRY_SELECTORS_MAX)
+        .map(|number| {
+            format!("a:{number:02}{}", "\"".repeat(252))
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    terms.groups = (0..ENTRY_GROUPS_MAX)
+        .map(|number| format!("{number:063}").parse().unwrap())
+        .collect();
+    terms.obtained_by = long(32).collect();
+    let refused = world
+        .service
+        .put_entry(&world.operator, terms.clone())
+        .await;
+    let Err(ServiceError::Entry(EntryTermsError::ObtainersTooLong(bytes))) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(bytes, 32 * 2_048);
+    terms.obtained_by = long(ENTRY_OBTAINERS_BYTES_MAX / 2_048 - 1)
+        .chain([Obtainer::Token])
+        .collect();
+    world
+        .service
+        .put_entry(&world.operator, terms)
+        .await
+        .unwrap();
+    // Minted, opened and denied, each with the whole of it in the event.
+    let web = world.holder(WEB).await;
+    let denied = world.elevate(&web, "db.read").await;
+    assert!(
+        matches!(denied, Err(ServiceError::Refused(_))),
+        "{denied:?}"
+    );
+    let events = world.events().await;
+    let longest = events
+        .iter()
+        .map(|event| event.bytes().len())
+        .max()
+        .unwrap();
+    assert!(
+        (20_000..EVENT_BYTES_MAX / 2).contains(&longest),
+        "{longest}"
+    );
 }
 
 fn counted(event: &SealedEvent, code: &str) -> Option<i64> {

@@ -418,3 +418,25 @@ fn with(object: &serde_json::Value, name: &str, value: serde_json::Value) -> ser
     object[name] = value;
     object
 }
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let rest = Rest::new().await;
+    let workload = rest.workload(WEB).await;
+    for _ in 0..256 {
+        let answer = rest.stranger().get("/v1/policy").await;
+        assert_eq!((answer.status, answer.code()), (401, "nobody"));
+        let answer = workload.get("/v1/policy").await;
+        assert_eq!(answer.status, 403, "{}", answer.text);
+    }
+    let answer = rest.stranger().get("/v1/policy").await;
+    assert_eq!((answer.status, answer.code()), (429, "nobody"));
+    assert_eq!(answer.header("retry-after"), "5");
+    let answer = workload.get("/v1/policy").await;
+    assert_eq!((answer.status, answer.code()), (429, "no_permit"));
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(answer.json["type"], "urn:protem:problem:rate-limited");
+    // What is permitted is not held up, for him or from there.
+    assert_eq!(workload.mint(&json!({})).await.status, 201);
+    assert_eq!(rest.operator().get("/v1/policy").await.status, 200);
+}
