@@ -93,7 +93,7 @@ impl Door {
             let of_door = Arc::clone(&door);
             door.tracker.spawn(async move {
                 // On the heap and gone when its part is done: what an idle connection keeps is
-                // counted thousands of times (decisions, machines).
+                // counted thousands of times (decisions, callers).
                 let received = Box::pin(of_door.receive(stream, address, pass.lane()));
                 if let Some(serving) = received.await {
                     serving.await;
@@ -120,7 +120,7 @@ impl Door {
                     Some(_) | None => Protocol::Http1,
                 };
                 let leaf = session.peer_certificates().and_then(<[_]>::first).cloned();
-                self.serve_peer(stream, address, leaf, protocol, lane)
+                self.serve_peer(stream, address, leaf.as_ref(), protocol, lane)
             }
         }
     }
@@ -157,14 +157,14 @@ impl Door {
         &self,
         stream: S,
         address: SocketAddr,
-        leaf: Option<CertificateDer<'static>>,
+        leaf: Option<&CertificateDer<'_>>,
         protocol: Protocol,
         lane: Lane,
     ) -> Option<Serving>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = match Peer::new(address, leaf.as_ref().map(AsRef::as_ref), lane) {
+        let peer = match Peer::new(address, leaf.map(AsRef::as_ref), lane) {
             Ok(peer) => peer,
             Err(error) => {
                 let error: &dyn Error = &error;

@@ -137,6 +137,7 @@ impl Problem {
             detail: self.detail.clone(),
             code: self.code.to_owned(),
             next: self.next.map(str::to_owned),
+            retry_after_s: self.retry_after.map(Seconds::count),
             instance: request.map(|id| format!("urn:protem:request:{id}")),
             elevation: denial.and_then(|denial| Some(denial.elevation?.to_string())),
             verdict: denial.map(|denial| denial.verdict.clone()),

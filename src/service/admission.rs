@@ -71,14 +71,12 @@ impl Service {
             desk: Arc::clone(desk),
             number,
         };
-        match timeout(WAIT_MAX, called).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => {
-                self.metrics.turned_away();
-                let wait = ask_again_in(end, now);
-                Err(ServiceError::Crowded { wait })
-            }
+        if let Ok(Ok(place)) = timeout(WAIT_MAX, called).await {
+            return Ok(place);
         }
+        self.metrics.turned_away();
+        let wait = ask_again_in(end, now);
+        Err(ServiceError::Crowded { wait })
     }
 
     /// How many walks are under way, and how many wait.

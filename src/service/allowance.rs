@@ -56,7 +56,7 @@ impl Service {
     /// [`ServiceError::TooMany`] when it is empty; the refusal is counted.
     pub fn heed(&self, caller: &Caller) -> Result<(), ServiceError> {
         let party = Party::Caller(caller.to_string());
-        self.take(&self.allowance.requests, party, "too_many_requests")
+        self.take(&self.allowance.requests, &party, "too_many_requests")
     }
 
     /// Counts a request that came without a valid proof, from an address if there is one.
@@ -86,7 +86,7 @@ impl Service {
         code: &'static str,
     ) -> Result<(), ServiceError> {
         let party = Party::Caller(caller.to_string());
-        self.take(&self.allowance.refusals, party, code)
+        self.take(&self.allowance.refusals, &party, code)
     }
 
     /// Records what was only counted since the last round. Answers how many events that took.
@@ -111,13 +111,13 @@ impl Service {
     fn take(
         &self,
         buckets: &Mutex<Buckets<Party>>,
-        party: Party,
+        party: &Party,
         code: &'static str,
     ) -> Result<(), ServiceError> {
-        let Some(wait) = self.wait_of(buckets, &party) else {
+        let Some(wait) = self.wait_of(buckets, party) else {
             return Ok(());
         };
-        self.count(&party, code);
+        self.count(party, code);
         Err(ServiceError::TooMany { code, wait })
     }
 

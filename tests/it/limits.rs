@@ -218,6 +218,32 @@ async fn who_finds_no_place_in_time_is_told_when_to_ask_again() {
     world.service.admitted(&web.call).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn places_of_those_who_go_away_are_free_again() {
+    let world = Arc::new(World::new().await);
+    let (web, db) = (world.holder(WEB).await, world.holder(DB).await);
+    let mut askers = JoinSet::new();
+    for number in 0..3_000 {
+        let world = Arc::clone(&world);
+        let call = if number % 2 == 0 { &web.call } else { &db.call }.clone();
+        let asker = askers.spawn(async move {
+            let _place = world.service.admitted(&call).await;
+            tokio::task::yield_now().await;
+        });
+        if number % 3 == 0 {
+            asker.abort();
+        }
+    }
+    while askers.join_next().await.is_some() {}
+    let metrics = world.service.metrics();
+    assert!(metrics.contains("protem_mints_under_way 0"), "{metrics}");
+    assert!(metrics.contains("protem_mints_waiting 0"), "{metrics}");
+    assert!(
+        metrics.contains("protem_mints_turned_away_total 0"),
+        "{metrics}"
+    );
+}
+
 #[tokio::test]
 async fn waits_are_bounded_and_wake_for_their_own_elevation_alone() {
     let world = World::new().await;

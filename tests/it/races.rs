@@ -62,8 +62,8 @@ async fn sixty_four_mints_at_once_of_one_place_give_one_instance() {
                 MoveError::InstancesTaken(instances)
             };
             let right = match refused {
-                ServiceError::Move(error) => *error == wanted,
-                ServiceError::Store(StoreError::Elevation(_, error)) => *error == wanted,
+                ServiceError::Move(error)
+                | ServiceError::Store(StoreError::Elevation(_, error)) => *error == wanted,
                 _ => false,
             };
             assert!(right, "{refused:?}");

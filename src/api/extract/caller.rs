@@ -3,7 +3,8 @@
 //! Promises: a caller is proved by exactly one thing: the certificate of his connection, or a
 //! bearer secret that the store knows. No handler behind the door runs without one.
 //! Refuses: two proofs at once, join tokens anywhere but at the mint, and what proxies say about
-//! others (`X-Forwarded-*`, XFCC: assurance M13). Who asks or fails too often is told when to ask again.
+//! others (`X-Forwarded-*`, XFCC: assurance M13). Who asks or fails too often is told when to ask
+//! again.
 
 use std::sync::Arc;
 

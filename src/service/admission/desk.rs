@@ -42,8 +42,8 @@ pub(super) enum Entered {
 }
 
 impl Bounds {
-    /// What a server of any size uses: one group commit full of walks, three quarters for one caller,
-    /// and a line of some seconds.
+    /// What a server of any size uses: one group commit full of walks, three quarters of them for
+    /// one caller, and a line of some seconds.
     pub(super) const STANDARD: Self = Self {
         places: PLACES_MAX,
         share: SHARE_MAX,

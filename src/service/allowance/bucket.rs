@@ -133,7 +133,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_window_lets_more_through_than_burst_and_rate(steps in proptest::collection::vec(0..4_000_i64, 1..80)) {
+        fn no_window_lets_more_through_than_burst_and_rate(
+            steps in proptest::collection::vec(0..4_000_i64, 1..80),
+        ) {
             let mut buckets = Buckets::new(RATE, 1);
             let (mut now_ms, mut let_through) = (0, Vec::new());
             for step in steps {
