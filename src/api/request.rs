@@ -3,9 +3,9 @@
 //! Promises: a request has an id, which stands in its answer, its problem and its one log line; an
 //! act that has begun is carried to its end though its caller hangs up, so that nothing stays half
 //! recorded; an answer is never cached.
-//! Refuses: a peer whose certificate has ended, whoever came beyond the limits and is no operator, a
-//! request without exactly one host (assurance H3), and a request body without a stated length (H2:
-//! no chunks, so no two readings of one body).
+//! Refuses: a peer whose certificate has ended, whoever came beyond the limits and is no operator,
+//! a request without exactly one host (assurance H3), and a request body without a stated length
+//! (H2: no chunks, so no two readings of one body).
 
 mod drain;
 

@@ -72,9 +72,9 @@
 //!
 //! The state of nested async functions holds what is passed down once for each step. Handshake and
 //! serving are on the heap, the first is gone after its part, and what is served is pinned where it
-//! is made. The task of a connection fell from 19 KiB to some hundred bytes beside 8 KiB that serve:
-//! 40 to 33 KiB of memory for each idle connection in a build without optimisation. What is left is
-//! the buffers of HTTP/2 (16 KiB to write, 8 to read) and TLS, which cannot be set.
+//! is made. The task of a connection fell from 19 KiB to some hundred bytes, beside 8 KiB that
+//! serve: 40 to 33 KiB of memory for each idle connection in a build without optimisation. What is
+//! left is the buffers of HTTP/2 (16 KiB to write, 8 to read) and TLS, which cannot be set.
 //!
 //! # Acts outlive their callers
 //!

@@ -23,7 +23,7 @@ use crate::world::World;
 /// The door without its walls.
 pub(crate) struct Rest {
     router: Router,
-    world: World,
+    pub(crate) world: World,
     operator: String,
 }
 
