@@ -27,8 +27,10 @@ enum Party {
     Caller(String),
     /// Somebody at this address who proved nothing.
     Neighbour(Neighbour),
-    /// Those for whom there was no room.
-    Others,
+    /// Proved callers for whom there was no room.
+    OtherCallers,
+    /// Neighbours for whom there was no room, or who have no address.
+    OtherNeighbours,
 }
 
 /// The buckets and the counts of one service.
@@ -36,7 +38,10 @@ pub(crate) struct Allowance {
     // Each lock is taken for a few instructions, never across an await.
     requests: Mutex<Buckets<Party>>,
     refusals: Mutex<Buckets<Party>>,
+    // Of their own, so that strangers from everywhere cannot take the room of callers.
+    strangers: Mutex<Buckets<Party>>,
     tally: Mutex<Tally>,
+    tally_of_strangers: Mutex<Tally>,
 }
 
 impl Default for Allowance {
@@ -44,7 +49,9 @@ impl Default for Allowance {
         Self {
             requests: Mutex::new(Buckets::new(REQUESTS, PARTIES_MAX)),
             refusals: Mutex::new(Buckets::new(REFUSALS, PARTIES_MAX)),
-            tally: Mutex::new(Tally::new(COUNTED_PARTIES_MAX)),
+            strangers: Mutex::new(Buckets::new(REFUSALS, PARTIES_MAX)),
+            tally: Mutex::new(Tally::new(COUNTED_PARTIES_MAX, Party::OtherCallers)),
+            tally_of_strangers: Mutex::new(Tally::new(COUNTED_PARTIES_MAX, Party::OtherNeighbours)),
         }
     }
 }
@@ -69,10 +76,10 @@ impl Service {
         from: Option<Neighbour>,
         code: &'static str,
     ) -> Result<(), ServiceError> {
-        let party = from.map_or(Party::Others, Party::Neighbour);
+        let party = from.map_or(Party::OtherNeighbours, Party::Neighbour);
         // Nothing of a stranger is recorded one by one, so all of it is counted.
         self.count(&party, code);
-        self.wait_of(&self.allowance.refusals, &party)
+        self.wait_of(&self.allowance.strangers, &party)
             .map_or(Ok(()), |wait| Err(ServiceError::TooMany { code, wait }))
     }
 
@@ -94,11 +101,19 @@ impl Service {
     /// # Errors
     /// When the store cannot record; what is left is kept for the next round.
     pub async fn record_overflow(&self) -> Result<u32, ServiceError> {
+        let of_callers = self.record_tally(&self.allowance.tally).await?;
+        let of_strangers = self
+            .record_tally(&self.allowance.tally_of_strangers)
+            .await?;
+        Ok(of_callers.saturating_add(of_strangers))
+    }
+
+    async fn record_tally(&self, tally: &Mutex<Tally>) -> Result<u32, ServiceError> {
         let mut recorded = 0_u32;
-        let mut drained = lock(&self.allowance.tally).drain().into_iter();
+        let mut drained = lock(tally).drain().into_iter();
         while let Some((party, counts)) = drained.next() {
             if let Err(error) = self.store.append(self.counted(&party, &counts)).await {
-                let mut tally = lock(&self.allowance.tally);
+                let mut tally = lock(tally);
                 tally.add(party, counts);
                 drained.for_each(|(party, counts)| tally.add(party, counts));
                 return Err(error.into());
@@ -127,8 +142,14 @@ impl Service {
     }
 
     fn count(&self, party: &Party, code: &'static str) {
-        self.metrics.overflowed(matches!(party, Party::Caller(_)));
-        lock(&self.allowance.tally).count(party, code, self.now());
+        let (proved, tally) = match party {
+            Party::Caller(_) | Party::OtherCallers => (true, &self.allowance.tally),
+            Party::Neighbour(_) | Party::OtherNeighbours => {
+                (false, &self.allowance.tally_of_strangers)
+            }
+        };
+        self.metrics.overflowed(proved);
+        lock(tally).count(party, code, self.now());
     }
 
     fn counted(&self, party: &Party, counts: &Counts) -> Event {
@@ -147,7 +168,8 @@ impl fmt::Display for Party {
         match self {
             Self::Caller(name) => f.write_str(name),
             Self::Neighbour(neighbour) => write!(f, "neighbour:{neighbour}"),
-            Self::Others => f.write_str("others"),
+            Self::OtherCallers => f.write_str("other callers"),
+            Self::OtherNeighbours => f.write_str("other neighbours"),
         }
     }
 }
@@ -169,5 +191,5 @@ const REFUSALS: Rate = Rate {
 };
 /// The most callers whose buckets are remembered; full buckets are as good as none.
 const PARTIES_MAX: usize = 65_536;
-/// The most callers that one round counts by name, and so the most events that it writes, less one.
+/// The most callers, and the most neighbours, that one round counts by name.
 const COUNTED_PARTIES_MAX: usize = 256;

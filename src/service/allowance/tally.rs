@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Tally {
     parties_max: usize,
+    /// Who stands for those for whom there is no room.
+    others: Party,
     parties: HashMap<Party, Counts>,
 }
 
@@ -26,9 +28,10 @@ pub(super) struct Counts {
 }
 
 impl Tally {
-    pub(super) fn new(parties_max: usize) -> Self {
+    pub(super) fn new(parties_max: usize, others: Party) -> Self {
         Self {
             parties_max,
+            others,
             parties: HashMap::new(),
         }
     }
@@ -49,7 +52,7 @@ impl Tally {
         let party = if known || self.parties.len() < self.parties_max {
             party
         } else {
-            Party::Others
+            self.others.clone()
         };
         match self.parties.get_mut(&party) {
             Some(before) => before.merge(counts),
@@ -111,7 +114,7 @@ mod tests {
             callers in proptest::collection::vec(0..40_u8, 0..200),
         ) {
             let at = |unix_s| Timestamp::from_unix_s(unix_s).unwrap();
-            let mut tally = Tally::new(8);
+            let mut tally = Tally::new(8, Party::OtherCallers);
             for (moment, caller) in (1..).zip(&callers) {
                 tally.count(&Party::Caller(caller.to_string()), "code", at(moment));
             }
