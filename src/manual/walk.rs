@@ -201,7 +201,7 @@
 //!         groups: vec!["shop".parse()?],
 //!         deputies: vec![],
 //!         life: Seconds::new(3_600),
-//!     }),
+//!     }.into()),
 //!     elevation: None,
 //!     signals: vec![],
 //! };

@@ -15,6 +15,8 @@
 //! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
 //! holders: who has a say over rights gets no certificate with them.
 
+use futures_util::StreamExt as _;
+
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
 use crate::id::{ElevationId, Instance, TokenId};
@@ -86,6 +88,31 @@ impl Service {
             }),
             Ok(issued) => Ok(issued),
         }
+    }
+
+    /// Mints many SVIDs, each as [`Self::issue`] does and in a place of its own: one that fails
+    /// leaves the others as they are. A request that is already refused is answered as it is.
+    /// Answers keep the order.
+    pub async fn issue_many<E: From<ServiceError>>(
+        &self,
+        call: &Call,
+        requests: Vec<Result<IssueRequest, E>>,
+    ) -> Vec<Result<Issued, E>> {
+        let walk = |request: Result<IssueRequest, E>| async move {
+            match request {
+                Ok(request) => {
+                    let _place = self.admitted(call).await?;
+                    self.issue(call, request).await.map_err(E::from)
+                }
+                Err(refused) => Err(refused),
+            }
+        };
+        // Together they share the store's commits.
+        futures_util::stream::iter(requests)
+            .map(walk)
+            .buffered(WALKS_AT_ONCE_MAX)
+            .collect()
+            .await
     }
 
     async fn issue_to(
@@ -421,5 +448,7 @@ fn less_the_inclusive_second(life: Seconds) -> Seconds {
     Seconds::new(life.count().saturating_sub(1))
 }
 
+/// How many walks of one call go on at once; the others wait for their turn.
+const WALKS_AT_ONCE_MAX: usize = 64;
 /// How many open elevations of one subject and scope are looked at: all that there can be.
 const OPEN_LOOKED_AT_MAX: u32 = OPEN_PER_SUBJECT_MAX;

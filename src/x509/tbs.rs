@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use der::asn1::{ObjectIdentifier, OctetString};
-use der::{Encode, ErrorKind, Tag};
+use der::{Decode as _, Encode, ErrorKind, Tag};
 use x509_cert::certificate::{TbsCertificate, Version};
 use x509_cert::ext::pkix;
 use x509_cert::ext::pkix::constraints::name::GeneralSubtrees;
@@ -68,8 +68,15 @@ pub struct Tbs {
 pub struct DistinguishedName {
     /// Its DER, to compare.
     pub der: Vec<u8>,
-    /// RFC 4514 text, to show.
-    pub text: String,
+}
+
+impl DistinguishedName {
+    /// RFC 4514 text, to show; empty for what is no name.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let name = Name::from_der(&self.der);
+        name.map(|name| name.to_string()).unwrap_or_default()
+    }
 }
 
 /// The subject alternative names, each kind in the order found.
@@ -427,7 +434,6 @@ fn magnitude(octets: &[u8]) -> Result<Vec<u8>, CertificateError> {
 fn distinguished(name: &Name) -> Result<DistinguishedName, CertificateError> {
     Ok(DistinguishedName {
         der: name.to_der()?,
-        text: name.to_string(),
     })
 }
 

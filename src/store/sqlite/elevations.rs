@@ -33,7 +33,7 @@ pub(super) fn open(turn: &mut Turn<'_>, new: NewElevation) -> Result<Opened, Sto
             repeated: true,
         });
     }
-    guards::hold(connection, &new.guards)?;
+    guards::hold(turn, &new.guards)?;
     let elevation = new.elevation;
     if elevation.runs_out_at().is_some() {
         let open = count_open(connection, &elevation.request.subject, now)?;
@@ -75,23 +75,39 @@ pub(super) fn change(
     Ok(number)
 }
 
-/// Activates an elevation or binds an instance, for the intent at `number`.
-pub(super) fn mint(
+/// What an elevation becomes by a mint, and is not yet.
+pub(super) struct Minted {
+    from_version: u64,
+    after: Elevation,
+}
+
+/// Activates an elevation or binds an instance, for the intent at `number`, and writes nothing.
+pub(super) fn mintable(
     connection: &Connection,
     mint: Mint,
     number: EventNumber,
-) -> Result<(), StoreError> {
+) -> Result<Minted, StoreError> {
     let before = current(connection, mint.elevation)?;
     let before = before.ok_or(StoreError::NotFound("elevation"))?;
     let from_version = before.version;
     let after = before
         .minted(mint.instance, mint.at, number)
         .map_err(|refused| StoreError::Elevation(mint.elevation, refused))?;
-    // A renewal for a bound instance changes nothing.
-    if after.version == from_version {
-        return Ok(());
+    Ok(Minted {
+        from_version,
+        after,
+    })
+}
+
+impl Minted {
+    /// Writes it.
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), StoreError> {
+        // A renewal for a bound instance changes nothing.
+        if self.after.version == self.from_version {
+            return Ok(());
+        }
+        elevation_row::update(connection, self.from_version, &self.after)
     }
-    elevation_row::update(connection, from_version, &after)
 }
 
 /// The version of an elevation, when it exists.

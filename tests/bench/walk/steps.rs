@@ -15,30 +15,38 @@ use protem::policy::{
 use protem::time::Seconds;
 use protem::x509::{CsrRules, KeyKind, PrivateKey, VerifiedCsr, write_request};
 
-use crate::measure::Table;
+use crate::measure::{Cpu, Load, Table};
 use crate::wire;
 use crate::world::{WEB, World, base, example_policy};
 
-pub(crate) async fn measure_all(table: &mut Table) {
-    cryptography(table);
-    policy(table);
-    let world = World::new().await;
-    records(table, &world).await;
-    walks(table, &world).await;
-    drop(world);
-    wire::measure(table).await;
-}
-
-fn cryptography(table: &mut Table) {
+pub(crate) async fn measure_all(parts: &[String]) -> Table {
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let message = [7_u8; 700];
     let signature = key.sign(&message).unwrap();
-    table.bound(|| {
+    let mut table = Table::new(move || {
         key.public_key()
             .verify(signature.algorithm, &message, &signature.bytes)
             .unwrap();
         key.sign(&message).unwrap();
     });
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|one| one == part);
+    if wanted("steps") {
+        cryptography(&mut table);
+        policy(&mut table);
+    }
+    if wanted("walks") {
+        let world = World::new().await;
+        records(&mut table, &world).await;
+        walks(&mut table, &world).await;
+    }
+    if wanted("wire") {
+        wire::measure(&mut table).await;
+    }
+    table
+}
+
+fn cryptography(table: &mut Table) {
+    let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let csr = write_request(&key).unwrap();
     let rules = CsrRules {
         strict: false,
@@ -84,16 +92,19 @@ fn question(bundle: &Bundle) -> (Ask, FactParts) {
             stopped: false,
             version: 1,
         },
-        entry: Some(EntryFact {
-            id: EntryId::random(&made_up),
-            version: 1,
-            subject: subject.clone(),
-            selectors: Vec::new(),
-            owner: "demo".parse().unwrap(),
-            groups: vec!["demo".parse().unwrap()],
-            deputies: Vec::new(),
-            life: Seconds::new(3_600),
-        }),
+        entry: Some(
+            EntryFact {
+                id: EntryId::random(&made_up),
+                version: 1,
+                subject: subject.clone(),
+                selectors: Vec::new(),
+                owner: "demo".parse().unwrap(),
+                groups: vec!["demo".parse().unwrap()],
+                deputies: Vec::new(),
+                life: Seconds::new(3_600),
+            }
+            .into(),
+        ),
         elevation: Some(ElevationFact {
             id: ElevationId::random(&made_up),
             version: 1,
@@ -159,7 +170,9 @@ async fn records(table: &mut Table, world: &World) {
         table
             .measure_async(
                 &format!("record: one event, durable, {at_once} waiting"),
-                at_once,
+                Cpu::Own,
+                Load::Waiting(at_once),
+                1,
                 |_| {
                     let store = Arc::clone(&store);
                     let event = Event::new(EventKind::SvidDenied, now, "bench")
@@ -181,7 +194,9 @@ async fn walks(table: &mut Table, world: &World) {
         table
             .measure_async(
                 &format!("issue in process, {at_once} waiting"),
-                at_once,
+                Cpu::Own,
+                Load::Waiting(at_once),
+                1,
                 |_| {
                     let (service, holder) = (Arc::clone(&service), Arc::clone(&holder));
                     async move {
