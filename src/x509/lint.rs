@@ -98,7 +98,8 @@ pub enum Finding {
 /// # Errors
 /// Every finding, at least one.
 pub fn lint(tbs_der: &[u8], expected: &Expected) -> Result<Tbs, Vec<Finding>> {
-    let tbs = Tbs::parse(tbs_der).map_err(|error| vec![Finding::Unreadable(error)])?;
+    let tbs = Tbs::parse_for(tbs_der, Some(&expected.public_key))
+        .map_err(|error| vec![Finding::Unreadable(error)])?;
     let mut findings = Vec::new();
     compare_fields(&tbs, expected, &mut findings);
     compare_extensions(&tbs, expected, &mut findings);

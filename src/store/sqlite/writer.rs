@@ -2,8 +2,8 @@
 //!
 //! Promises: what waits goes into one commit, and a refusal takes back its own act alone: acts
 //! that look before they write have nothing to take back, the others have a savepoint each. An
-//! answer is given after the commit. There is no linger: a lone
-//! caller commits at once, many callers share.
+//! answer is given after the commit. A few callers never wait for others; where many wait anyway,
+//! a moment's patience lets more of them share a commit.
 //! Refuses: to go on with a connection whose commit failed. All acts of that commit hear
 //! [`StoreError::Unavailable`], and the next one opens the file anew (assurance D3): what the
 //! failed commit left behind is read from the file, never assumed.
@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -136,7 +137,17 @@ impl Drop for Writer {
 impl Desk {
     fn serve(mut self, mut waiting: mpsc::Receiver<Box<dyn Act>>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
+        let mut busy = false;
         while 0 < waiting.blocking_recv_many(&mut group, GROUP_MAX) {
+            if busy {
+                thread::sleep(LINGER);
+                while group.len() < GROUP_MAX
+                    && let Ok(act) = waiting.try_recv()
+                {
+                    group.push(act);
+                }
+            }
+            busy = LINGER_FROM <= group.len();
             let fault = self.commit(&mut group).err().map(|fault| words(&fault));
             for act in group.drain(..) {
                 act.answer(fault.as_deref());
@@ -274,6 +285,10 @@ const RELEASE: &str = "RELEASE act";
 const COMMIT: &str = "COMMIT";
 const RECORD: &str = "record";
 const THREAD: &str = "protem-store";
+/// The acts of one commit from which on the next one is worth waiting for.
+const LINGER_FROM: usize = 12;
+/// How long: the pages that every commit writes are then written for more acts.
+const LINGER: Duration = Duration::from_millis(2);
 /// The most acts that wait for the writer; more wait at the door of the queue.
 const WAITING_MAX: usize = 1_024;
 /// The most acts of one commit: enough to share a disk's flush, few enough to answer soon.
