@@ -1,9 +1,10 @@
 //! The group commit: many acts at once through one writer that meets every kind of bad luck.
 //!
 //! A model of the protocol of `store/sqlite/writer.rs`, not of its code: a bounded queue, one
-//! thread, what waits goes into one commit, each act in its own savepoint, answers after the
-//! commit, a faulty connection is opened anew, a dead thread answers nobody. The database is a
-//! list. What is checked is what callers and the ledger may rely on.
+//! thread, what waits goes into one commit, an act that looks before it writes has nothing to take
+//! back and any other has its savepoint, answers after the commit, a faulty connection is opened
+//! anew, a dead thread answers nobody. The database is a list. What is checked is what callers and
+//! the ledger may rely on.
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,10 @@ enum Wish {
     Fits,
     /// Writes, and turns out not to fit: its savepoint goes.
     DoesNotFit,
+    /// Looks, does not fit, and has written nothing.
+    LooksAndDoesNotFit,
+    /// Meets a fault where there is no savepoint: the whole group goes.
+    LooksAndMeetsFault,
     /// Meets a fault of the database: its savepoint goes, and the connection after the commit.
     MeetsFault,
 }
@@ -101,13 +106,15 @@ fn who_is_answered_is_durable_and_nobody_waits_for_ever() {
                 (Wish::Fits, Answer::Recorded(number)) => assert_eq!(disk[*number], name),
                 // Whether it is there is read from the disk, never assumed.
                 (_, Answer::Unavailable) => assert!(times <= 1),
-                (Wish::DoesNotFit, Answer::Refused) => assert_eq!(times, 0),
+                (Wish::DoesNotFit | Wish::LooksAndDoesNotFit, Answer::Refused) => {
+                    assert_eq!(times, 0);
+                }
                 other => panic!("{other:?}"),
             }
             let bad_luck = *answer == Answer::Unavailable && *wish != Wish::MeetsFault;
             assert!(
                 !(lucky && bad_luck),
-                "a neighbour's refusal or fault fails nobody"
+                "a neighbour's refusal fails nobody, nor does his fault in a savepoint"
             );
             assert!(
                 *wish == Wish::Fits || times == 0,
@@ -119,9 +126,11 @@ fn who_is_answered_is_durable_and_nobody_waits_for_ever() {
 
 /// One caller; he also looks whether what he was told is durable is there at that moment.
 fn calls(name: usize, queue: &Queue, disk: &Disk) -> (Wish, Answer) {
-    let wish = match shuttle::rand::thread_rng().gen_range(0..6) {
+    let wish = match shuttle::rand::thread_rng().gen_range(0..12) {
         0 => Wish::DoesNotFit,
-        1 => Wish::MeetsFault,
+        1 => Wish::LooksAndDoesNotFit,
+        2 => Wish::LooksAndMeetsFault,
+        3 => Wish::MeetsFault,
         _ => Wish::Fits,
     };
     let (answer, answered) = channel();
@@ -153,7 +162,8 @@ fn serve(disk: &Disk, queue: &Queue) -> bool {
             "the end is what the disk says"
         );
         let (rows, answers, healthy) = attempted(&group, end);
-        let luck = drawn();
+        let torn = group.iter().any(|act| act.wish == Wish::LooksAndMeetsFault);
+        let luck = if torn { Luck::Fails } else { drawn() };
         lucky &= luck == Luck::Commits;
         if luck == Luck::DiesBefore {
             return false;
@@ -228,14 +238,18 @@ fn attempted(group: &[Act], end: usize) -> (Vec<usize>, Vec<Answer>, bool) {
     let (mut rows, mut answers, mut healthy) = (Vec::new(), Vec::new(), true);
     for act in group {
         let savepoint = rows.len();
-        rows.push(act.name);
+        if act.wish != Wish::LooksAndDoesNotFit {
+            rows.push(act.name);
+        }
         answers.push(match act.wish {
             Wish::Fits => Answer::Recorded(end + savepoint),
             Wish::DoesNotFit => {
                 rows.truncate(savepoint);
                 Answer::Refused
             }
-            Wish::MeetsFault => {
+            Wish::LooksAndDoesNotFit => Answer::Refused,
+            // With a savepoint or without, the connection is not used again.
+            Wish::LooksAndMeetsFault | Wish::MeetsFault => {
                 rows.truncate(savepoint);
                 healthy = false;
                 Answer::Unavailable
