@@ -109,6 +109,14 @@ impl Live {
         }
     }
 
+    /// What of it lies in memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
+    }
+
     /// `kill -9`. Answers what it had said.
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
