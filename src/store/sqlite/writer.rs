@@ -140,7 +140,7 @@ impl Desk {
         let mut busy = false;
         while 0 < waiting.blocking_recv_many(&mut group, GROUP_MAX) {
             if busy {
-                thread::sleep(LINGER);
+                linger();
                 while group.len() < GROUP_MAX
                     && let Ok(act) = waiting.try_recv()
                 {
@@ -256,6 +256,14 @@ where
         // The caller may have gone; the act stands all the same.
         let _ = self.answer.send(result);
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread is the writer's own, and what it waits for is that more come"
+)]
+fn linger() {
+    thread::sleep(LINGER);
 }
 
 fn torn() -> StoreError {
