@@ -115,14 +115,23 @@ pub fn run() -> ExitCode {
         }
     };
     let mut screen = Screen::of_process(cli.reach.json, cli.reach.color);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(perform(cli, &mut screen)));
+        .build();
+    let outcome = match &runtime {
+        Ok(runtime) => runtime.block_on(perform(cli, &mut screen)),
+        Err(error) => Err(anyhow::anyhow!("the runtime does not start: {error}")),
+    };
     match outcome {
         Ok(exit) => exit.code(),
-        Err(error) => exit::report(&error, &mut screen).code(),
+        Err(error) => {
+            let exit = exit::report(&error, &mut screen);
+            if let Ok(runtime) = runtime {
+                // A server that was told twice to stop waits for no thread that is stuck.
+                runtime.shutdown_background();
+            }
+            exit.code()
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod desk;
 mod dev;
 mod peers;
 mod start;
+mod watch;
 
 pub use crate::server::desk::{
     DeskError, Supposed, backup_store, check_policy, explain_policy, restore_store, test_policy,

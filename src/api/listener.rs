@@ -32,6 +32,7 @@ use crate::api::listener::connection::{Connection, Protocol};
 use crate::api::listener::gate::{Gate, Pass};
 use crate::api::listener::limits::{ACCEPT_RETRY, Limits};
 use crate::api::listener::tls::ALPN_HTTP_2;
+use crate::api::traffic::{HandshakeFault, Traffic};
 use crate::time::Clock;
 
 pub use crate::api::listener::peer::Peer;
@@ -58,6 +59,8 @@ pub struct Door {
     pub clock: Arc<dyn Clock>,
     /// Where connections live.
     pub tracker: TaskTracker,
+    /// Counts connections and handshakes.
+    pub traffic: Traffic,
     /// Ends the door: no further connection, and those that are open drain.
     pub stop: CancellationToken,
 }
@@ -82,6 +85,7 @@ impl Door {
                 }
             };
             let Some(pass) = gate.enter(address.ip()) else {
+                door.traffic.refused(door.transport.door());
                 tracing::warn!(%address, "connection refused: too many are open");
                 continue;
             };
@@ -93,6 +97,7 @@ impl Door {
     }
 
     async fn receive(&self, stream: TcpStream, address: SocketAddr, _pass: Pass) {
+        let _open = self.traffic.connection(self.transport.door());
         // Without it an answer of two writes waits for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%address, %error, "connection lost before it was served");
@@ -132,10 +137,12 @@ impl Door {
         match result {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
+                self.traffic.handshake_failed(HandshakeFault::Tls);
                 tracing::info!(%address, %error, "handshake failed");
                 None
             }
             Err(_) => {
+                self.traffic.handshake_failed(HandshakeFault::Slow);
                 tracing::info!(%address, "handshake took too long");
                 None
             }
@@ -154,6 +161,7 @@ impl Door {
         let peer = match Peer::new(address, leaf.as_ref().map(AsRef::as_ref)) {
             Ok(peer) => peer,
             Err(error) => {
+                self.traffic.handshake_failed(HandshakeFault::NoSvid);
                 let error: &dyn Error = &error;
                 tracing::warn!(%address, error, "connection refused: its certificate is no SVID");
                 return;
@@ -168,6 +176,16 @@ impl Door {
             peer,
         };
         connection.serve(stream, protocol).await;
+    }
+}
+
+impl Transport {
+    /// The door's name in metrics.
+    const fn door(&self) -> &'static str {
+        match self {
+            Self::Plain => "observe",
+            Self::Tls(..) => "api",
+        }
     }
 }
 

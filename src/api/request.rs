@@ -25,6 +25,7 @@ use tracing::Instrument as _;
 use crate::api::listener::Peer;
 use crate::api::problem::Problem;
 use crate::api::request::drain::Shared;
+use crate::api::traffic::Traffic;
 use crate::id::entropy::Entropy;
 use crate::id::hex;
 use crate::time::Clock;
@@ -39,6 +40,8 @@ pub struct Passage {
     pub entropy: Arc<Entropy>,
     /// Where acts are carried to their end.
     pub tracker: TaskTracker,
+    /// Counts what is answered.
+    pub traffic: Traffic,
 }
 
 /// What is learnt on the way and belongs into the log line; an extension of every request.
@@ -116,6 +119,8 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
 
     let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);
     let (status, notes) = (response.status().as_u16(), &noted.0);
+    let kind = problem.as_ref().map(Problem::kind);
+    passage.traffic.answered(status, kind);
     if let Some(inner) = problem.as_ref().and_then(Problem::inner) {
         tracing::error!(id, error = inner, "request failed inside");
     }

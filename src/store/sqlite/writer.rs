@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::{self, Turn};
+use crate::store::sqlite::meters::Meters;
 use crate::store::sqlite::place;
 use crate::store::{LedgerHead, StoreError};
 
@@ -22,6 +23,8 @@ use crate::store::{LedgerHead, StoreError};
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Act>>>,
     thread: Option<JoinHandle<()>>,
+    /// What the thread measures.
+    pub(super) meters: Meters,
 }
 
 /// The thread's own side.
@@ -29,6 +32,7 @@ struct Desk {
     path: PathBuf,
     /// None after a fault.
     open: Option<Open>,
+    meters: Meters,
 }
 
 /// An open file, and the ledger's end as this connection committed or read it.
@@ -65,9 +69,11 @@ struct Waiting<T, F> {
 impl Writer {
     /// Starts the thread on a file that is a store.
     pub(super) fn start(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+        let meters = Meters::default();
         let desk = Desk {
             path: path.to_owned(),
             open: Some(Open::on(connection)?),
+            meters: meters.clone(),
         };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let thread = thread::Builder::new()
@@ -77,6 +83,7 @@ impl Writer {
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
+            meters,
         })
     }
 
@@ -112,7 +119,9 @@ impl Desk {
     fn serve(mut self, mut waiting: mpsc::Receiver<Box<dyn Act>>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while 0 < waiting.blocking_recv_many(&mut group, GROUP_MAX) {
+            let commit = self.meters.commit(group.len(), waiting.len());
             let fault = self.commit(&mut group).err().map(|fault| words(&fault));
+            self.meters.committed(commit, fault.is_none());
             for act in group.drain(..) {
                 act.answer(fault.as_deref());
             }
