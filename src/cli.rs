@@ -11,6 +11,7 @@ mod bundle;
 mod clock;
 mod completion;
 mod dev;
+mod doctor;
 mod elevate;
 mod elevation;
 mod entry;
@@ -59,6 +60,8 @@ enum Noun {
     Dev(dev::Dev),
     /// Start the server
     Serve(serve::Serve),
+    /// Tell what is wrong with this server's place, or with a mesh's endpoint
+    Doctor(doctor::Doctor),
     /// Get and keep SVIDs
     #[command(subcommand)]
     Svid(svid::Verb),
@@ -150,6 +153,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Clock(verb) => verb.run(reach, screen).await,
         Noun::Completion(args) => args.run(screen),
         Noun::Dev(args) => args.run(reach, screen).await,
+        Noun::Doctor(args) => args.run(reach, screen).await,
         Noun::Elevate(args) => args.run(reach, screen).await,
         Noun::Elevation(verb) => verb.run(reach, screen).await,
         Noun::Entry(verb) => verb.run(reach, screen).await,

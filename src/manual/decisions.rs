@@ -6,6 +6,7 @@
 //! | [`policies`] | the engine, time, facts |
 //! | [`ledgers`] | the store and what is remembered |
 //! | [`callers`] | doors, tokens, instances, proxies |
+//! | [`operations`] | starting, stopping, watching |
 //! | [`libraries`] | every dependency, each with a sentence |
 //!
 //! # Where the building differs from its design
@@ -33,4 +34,5 @@ pub mod callers;
 pub mod certificates;
 pub mod ledgers;
 pub mod libraries;
+pub mod operations;
 pub mod policies;

@@ -6,6 +6,7 @@
 
 mod backup;
 mod cells;
+mod checkup;
 mod elevation_row;
 mod elevations;
 mod entries;
@@ -51,6 +52,7 @@ use crate::store::{
 use crate::time::Timestamp;
 
 pub use crate::store::sqlite::backup::{backup, restore};
+pub use crate::store::sqlite::checkup::{Checkup, checkup};
 pub use crate::store::sqlite::meters::Meters;
 
 /// A store in one file.

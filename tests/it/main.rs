@@ -36,6 +36,7 @@ mod client;
 mod crash;
 mod der;
 mod dev;
+mod doctor;
 mod doors;
 mod envoy;
 mod hostile_callers;
