@@ -22,6 +22,7 @@
 //! | words | [`mod@time`] | one moment, one span, one clock |
 //! | words | [`id`] | a typed id for each kind of thing; the one source of chance |
 //! | words | [`identity`] | trust domains, SPIFFE IDs, subjects, groups, selectors |
+//! | words | [`metric`] | the table of all metrics, and their instruments |
 //! | words | [`scope`] | scopes, and the three ways to write one into a SAN |
 //! | crafts | [`x509`] | keys, requests and certificates: read strictly, checked, never built |
 //! | crafts | [`policy`] | question + facts + moment -> permit or denial; Cedar lives here |
@@ -82,6 +83,7 @@ pub mod identity;
 pub mod lifecycle;
 #[cfg(any(doc, doctest))]
 pub mod manual;
+pub mod metric;
 pub mod pki;
 pub mod policy;
 pub mod scope;

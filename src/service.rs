@@ -129,6 +129,14 @@ impl Service {
     /// What stands in the way.
     pub async fn ready(&self) -> Result<(), ServiceError> {
         self.store.probe().await?;
+        self.willing()
+    }
+
+    /// Whether anything but the store keeps this server from minting: what a person must decide.
+    ///
+    /// # Errors
+    /// [`ServiceError::ClockInDoubt`] and [`ServiceError::NoPolicy`].
+    pub fn willing(&self) -> Result<(), ServiceError> {
         self.clock.sure()?;
         self.in_force()?;
         Ok(())

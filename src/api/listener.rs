@@ -33,6 +33,7 @@ use crate::api::listener::connection::{Connection, Protocol, Serving};
 use crate::api::listener::gate::Gate;
 use crate::api::listener::limits::{ACCEPT_RETRY, Limits};
 use crate::api::listener::tls::ALPN_HTTP_2;
+use crate::api::traffic::{HandshakeFault, Traffic};
 use crate::time::Clock;
 
 pub use crate::api::listener::gate::Lane;
@@ -62,6 +63,8 @@ pub struct Door {
     pub unproved: Arc<dyn Fn(IpAddr, &'static str) + Send + Sync>,
     /// Where connections live.
     pub tracker: TaskTracker,
+    /// Counts connections and handshakes.
+    pub traffic: Traffic,
     /// Ends the door: no further connection, and those that are open drain.
     pub stop: CancellationToken,
 }
@@ -86,11 +89,13 @@ impl Door {
                 }
             };
             let Some(pass) = gate.enter(address.ip()) else {
+                door.traffic.refused(door.transport.door());
                 tracing::warn!(%address, "connection refused: too many are open");
                 door.transport.turn_away(&stream);
                 continue;
             };
             let of_door = Arc::clone(&door);
+            let open = door.traffic.connection(door.transport.door());
             door.tracker.spawn(async move {
                 // On the heap and gone when its part is done: what an idle connection keeps is
                 // counted thousands of times (decisions, callers).
@@ -98,7 +103,7 @@ impl Door {
                 if let Some(serving) = received.await {
                     serving.await;
                 }
-                drop(pass);
+                drop((open, pass));
             });
         }
     }
@@ -140,6 +145,7 @@ impl Door {
         match result {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
+                self.traffic.handshake_failed(HandshakeFault::Tls);
                 tracing::info!(%address, %error, "handshake failed");
                 if is_of_certificate(&error) {
                     (self.unproved)(address.ip(), "certificate_unverified");
@@ -147,6 +153,7 @@ impl Door {
                 None
             }
             Err(_) => {
+                self.traffic.handshake_failed(HandshakeFault::Slow);
                 tracing::info!(%address, "handshake took too long");
                 None
             }
@@ -167,6 +174,7 @@ impl Door {
         let peer = match Peer::new(address, leaf.map(AsRef::as_ref), lane) {
             Ok(peer) => peer,
             Err(error) => {
+                self.traffic.handshake_failed(HandshakeFault::NoSvid);
                 let error: &dyn Error = &error;
                 tracing::warn!(%address, error, "connection refused: its certificate is no SVID");
                 (self.unproved)(address.ip(), "certificate_no_svid");
@@ -203,6 +211,14 @@ impl Transport {
                 // end of the connection is the word.
                 let _ = stream.try_write(&INTERNAL_ERROR_ALERT);
             }
+        }
+    }
+
+    /// The door's name in metrics.
+    const fn door(&self) -> &'static str {
+        match self {
+            Self::Plain => "observe",
+            Self::Tls(..) => "api",
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::api::listener::limits::COME_BACK;
 use crate::api::listener::{Lane, Peer};
 use crate::api::problem::Problem;
 use crate::api::request::drain::Shared;
+use crate::api::traffic::Traffic;
 use crate::id::entropy::Entropy;
 use crate::id::hex;
 use crate::time::Clock;
@@ -42,6 +43,8 @@ pub struct Passage {
     pub entropy: Arc<Entropy>,
     /// Where acts are carried to their end.
     pub tracker: TaskTracker,
+    /// Counts what is answered.
+    pub traffic: Traffic,
 }
 
 /// What is learnt on the way and belongs into the log line; an extension of every request.
@@ -135,6 +138,8 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
 
     let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);
     let (status, notes) = (response.status().as_u16(), &noted.0);
+    let kind = problem.as_ref().map(Problem::kind);
+    passage.traffic.answered(status, kind);
     if let Some(inner) = problem.as_ref().and_then(Problem::inner) {
         tracing::error!(id, error = inner, "request failed inside");
     }

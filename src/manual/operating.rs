@@ -11,11 +11,41 @@
 //!
 //! ```text
 //! protem dev                                  everything with safe defaults below .protem
-//! protem serve --config server.toml           the real thing; ends on SIGTERM within 20 s
+//! protem serve --config server.toml           the real thing
+//! protem doctor --config server.toml          what is wrong here, and what to do
 //! ```
 //!
 //! Health and metrics are at `observe`, without TLS: keep it on the machine. `/livez` says that the
 //! process answers; `/readyz` that it can record, trusts its clock and has a policy, or why not.
+//! Units for systemd are in `deploy/systemd`.
+//!
+//! # Start and stop
+//!
+//! - **SIGTERM or SIGINT** ends it: no new connections, requests under way are answered within
+//!   20 s, exit code 0. It does so as process 1 of a container too, from its first moment on, and
+//!   starts no process of its own.
+//! - **A second one** ends it at once, as the end of the 20 s does: exit code 1. What was recorded
+//!   and not answered is finished by the next start.
+//! - **A service manager** that sets `NOTIFY_SOCKET` hears `READY=1` when `/readyz` answers 200,
+//!   a `STATUS` in words, `STOPPING=1`; with `WATCHDOG_USEC` a sign of life for each look that the
+//!   store answered, four in that time. A stuck disk or runtime is silent and is started anew. A
+//!   clock in doubt or a missing policy is a person's to mend: the server stays up and, at its
+//!   start, asks for more time. These variables are the manager's; no setting is read from any.
+//! - There is no reload. Policy and entries change while it runs; for the rest start it anew.
+//!
+//! # The doctor
+//!
+//! `protem doctor` looks at clock, disk (space, kind, the time of a flush), owners and modes of
+//! directory, keys, store and credential, certificates that end, the store, ports, and asks the
+//! server. Each line says what to do. It changes nothing, also not as another user. Two probes
+//! look at the mesh, as a holder who wants to stay longer than he may:
+//!
+//! ```text
+//! protem doctor resumption HOST:PORT --svid DIR     are sessions resumed past notAfter
+//! protem doctor expiry --via HOST:PORT --svid DIR   is an open connection cut at notAfter
+//! ```
+//!
+//! Give them an elevated SVID of a few minutes. They exit with 1 where there is a hole.
 //!
 //! # The data directory
 //!
@@ -27,7 +57,7 @@
 //! | `ca/<issuer>-<key>.key`, `.pem` | up to three generations of each issuer | yes | made anew |
 //! | `operator.token` | the first operator's credential | yes | no way in but a backup |
 //! | `bundle.pem` | the roots, for clients | no | written at each start |
-//! | `server.url` | of `protem dev`: how to reach it | no | written at each start |
+//! | `server.url` | how to reach it from this machine | no | written at each start |
 //!
 //! Directories have mode 0700, secret files 0600; a key file that others may read is refused.
 //!
@@ -164,21 +194,11 @@
 //! | `unprocessable` | 422 | a value is wrong; `detail` names the field |
 //! | `unsupported-media-type` | 415 | the body is of another type |
 //!
-//! # Metrics
+//! # Metrics, dashboard, alerts
 //!
-//! | Name | Is |
-//! |---|---|
-//! | `protem_svids_minted_total{profile}` | SVIDs minted: `base`, `elevated` |
-//! | `protem_refusals_total{reason}` | refusals: policy's reason, or `rule` |
-//! | `protem_refusals_counted_total{caller}` | of them, and of strangers: only counted, see below |
-//! | `protem_mints_under_way`, `protem_mints_waiting` | walks with a place; callers in line |
-//! | `protem_mints_turned_away` | callers who found no place in time |
-//! | `protem_elevation_waits` | callers who wait for an elevation to move |
-//! | `protem_issuer_not_after_seconds{issuer}` | the last second of each intermediate, Unix time |
-//! | `protem_clock_in_doubt` | 1 while minting stops for it |
-//!
-//! A counter appears with its first count. Wake somebody when `protem_clock_in_doubt` is 1, when an
-//! issuer has less than ten hours, or when `/readyz` is not 200 for a minute.
+//! All in `deploy/observability`: `metrics.md` is written from the code, `dashboard.json` is for
+//! Grafana, `alerts.yaml` for Prometheus. [`runbook`](crate::manual::runbook) says what to do when
+//! an alert comes. No subject, scope or address is ever a label.
 //!
 //! # Floods
 //!
@@ -249,7 +269,8 @@
 //!
 //! On standard error; one line for each request with id, path, status, code, caller, event and
 //! serial. Never a key, a token, a request or a reason. `log` is a filter such as
-//! `protem::api=debug,info`.
+//! `protem::api=debug,info`. `deploy/observability/logs.md` has every line with its fields, what
+//! it means and what to do.
 //!
 //! # Upgrade
 //!

@@ -28,7 +28,7 @@ use crate::service::ask::{principal, retrier};
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
 use crate::store::{Record, RetryKey, Standing, StoreError, record};
-use crate::time::{Seconds, Timestamp};
+use crate::time::{Seconds, Stopwatch, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
 /// What is asked for.
@@ -76,8 +76,10 @@ impl Service {
     /// # Errors
     /// Why not; every refusal is recorded.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
+        let watch = Stopwatch::start();
         let subject = whom(call, request.subject.as_ref())?;
         let issued = self.issue_to(call, subject.clone(), request).await;
+        self.metrics.issued(issued.is_ok(), watch.seconds());
         match issued {
             Err(error) => Err(match broken_rule(&error) {
                 Some(rule) => {

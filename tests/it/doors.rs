@@ -15,6 +15,7 @@ use protem::api::extract::{Json, Query};
 use protem::api::listener::limits::Limits;
 use protem::api::listener::{Door, Peer, Transport, tls};
 use protem::api::request::Passage;
+use protem::api::traffic::Traffic;
 use protem::attestation::Bearer;
 use protem::id::entropy::Entropy;
 use protem::time::{Clock, ManualClock, Seconds, Timestamp};
@@ -101,6 +102,7 @@ impl House {
             clock: shared.clone(),
             entropy: Arc::new(Entropy::seeded(1)),
             tracker: tracker.clone(),
+            traffic: Traffic::default(),
         };
         let door = Door {
             transport: Transport::Tls(Arc::new(config)),
@@ -109,6 +111,7 @@ impl House {
             clock: shared,
             unproved: Arc::new(|_, _| ()),
             tracker: tracker.clone(),
+            traffic: Traffic::default(),
             stop: stop.clone(),
         };
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();

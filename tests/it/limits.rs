@@ -193,7 +193,7 @@ async fn whose_certificate_ends_first_is_served_first() {
         .map(|one| one.call.caller.subject().unwrap().to_string());
     assert!(served.iter().cloned().eq(wanted), "{served:#?}");
     drop(held);
-    assert!(world.service.metrics().contains("protem_mints_under_way 0"));
+    assert!(world.metrics().contains("protem_mints_under_way 0"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +235,7 @@ async fn places_of_those_who_go_away_are_free_again() {
         }
     }
     while askers.join_next().await.is_some() {}
-    let metrics = world.service.metrics();
+    let metrics = world.metrics();
     assert!(metrics.contains("protem_mints_under_way 0"), "{metrics}");
     assert!(metrics.contains("protem_mints_waiting 0"), "{metrics}");
     assert!(
@@ -283,7 +283,7 @@ async fn waits_are_bounded_and_wake_for_their_own_elevation_alone() {
         .unwrap();
     of_other.moved().await;
     drop((waits, of_other));
-    assert!(world.service.metrics().contains("protem_elevation_waits 0"));
+    assert!(world.metrics().contains("protem_elevation_waits 0"));
 }
 
 #[test]
@@ -383,7 +383,7 @@ async fn place_for(world: &World, call: &protem::service::Call) -> protem::servi
 }
 
 fn waiting(service: &Service) -> usize {
-    let metrics = service.metrics();
+    let metrics = crate::world::metrics(service);
     let line = metrics
         .lines()
         .find(|line| line.starts_with("protem_mints_waiting "));

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::guards::Guarded;
 use crate::store::sqlite::ledger::{self, Turn};
+use crate::store::sqlite::meters::Meters;
 use crate::store::sqlite::place;
 use crate::store::sqlite::remembered::Remembered;
 use crate::store::{LedgerHead, StoreError};
@@ -27,6 +28,8 @@ use crate::store::{LedgerHead, StoreError};
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Act>>>,
     thread: Option<JoinHandle<()>>,
+    /// What the thread measures.
+    pub(super) meters: Meters,
 }
 
 /// The thread's own side.
@@ -36,6 +39,7 @@ struct Desk {
     remembered: Arc<Remembered>,
     /// None after a fault.
     open: Option<Open>,
+    meters: Meters,
 }
 
 /// An open file, the ledger's end and the facts as this connection committed or read them.
@@ -89,10 +93,12 @@ impl Writer {
         connection: Connection,
         remembered: Arc<Remembered>,
     ) -> Result<Self, StoreError> {
+        let meters = Meters::default();
         let desk = Desk {
             path: path.to_owned(),
             remembered,
             open: Some(Open::on(connection)?),
+            meters: meters.clone(),
         };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let thread = thread::Builder::new()
@@ -102,6 +108,7 @@ impl Writer {
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
+            meters,
         })
     }
 
@@ -148,7 +155,9 @@ impl Desk {
                 }
             }
             busy = LINGER_FROM <= group.len();
+            let commit = self.meters.commit(group.len(), waiting.len());
             let fault = self.commit(&mut group).err().map(|fault| words(&fault));
+            self.meters.committed(commit, fault.is_none());
             for act in group.drain(..) {
                 act.answer(fault.as_deref());
             }

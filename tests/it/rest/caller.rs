@@ -11,6 +11,7 @@ use protem::api::health::Probes;
 use protem::api::http::router;
 use protem::api::listener::{Lane, Peer};
 use protem::api::request::Passage;
+use protem::api::traffic::Traffic;
 use protem::attestation::PeerNames;
 use protem::id::entropy::Entropy;
 use protem::x509::{Certificate, KeyKind, PrivateKey, read_chain, write_request};
@@ -52,6 +53,7 @@ impl Rest {
             clock: world.clock.clone(),
             entropy: Arc::new(Entropy::seeded(1)),
             tracker: TaskTracker::new(),
+            traffic: Traffic::default(),
         };
         let probes = Probes {
             unready: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
