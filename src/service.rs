@@ -6,6 +6,7 @@
 //! is made of valid types.
 
 mod ask;
+pub mod callers;
 pub mod clock;
 pub mod elevate;
 pub mod entries;
@@ -27,10 +28,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
 use crate::attestation::Caller;
+use crate::audit::{Event, EventKind};
 use crate::id::PolicyVersion;
 use crate::id::entropy::Entropy;
 use crate::pki::{Authority, TrustBundle};
 use crate::policy::Bundle;
+use crate::service::callers::Strangers;
 use crate::service::clock::ClockWatch;
 use crate::service::metrics::Metrics;
 use crate::store::{Store, StoreError};
@@ -49,6 +52,17 @@ pub struct Service {
     /// Counts changes of elevations, so that waiting callers look again.
     changes: watch::Sender<u64>,
     metrics: Metrics,
+    /// Whom others vouch for.
+    strangers: Strangers,
+}
+
+impl Call {
+    /// An event that the caller causes, with who vouches for him.
+    pub(crate) fn event(&self, kind: EventKind, at: Timestamp) -> Event {
+        let event = Event::new(kind, at, &self.caller.to_string());
+        let vouched = self.caller.vouched().into_iter();
+        vouched.fold(event, |event, (name, text)| event.and(name, text))
+    }
 }
 
 /// The policy that decides.
@@ -93,6 +107,7 @@ impl Service {
             policy: RwLock::new(None),
             changes: watch::Sender::new(0),
             metrics: Metrics::default(),
+            strangers: Strangers::default(),
         };
         service.refresh_policy().await?;
         Ok(service)

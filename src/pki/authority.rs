@@ -339,6 +339,8 @@ fn svid_event(permit: &Permit, name: &SvidName, terms: &MintTerms<'_>, now: Time
         .with(Key::Policy, permit.digest().to_string())
         .and("instance", terms.instance.to_string())
         .and("verdict", verdict(permit));
+    let vouched = terms.caller.vouched().into_iter();
+    let event = vouched.fold(event, |event, (name, text)| event.and(name, text));
     let event = match name.scope() {
         Some(scope) => event.with(Key::Scope, scope.as_str()),
         None => event,

@@ -4,8 +4,8 @@
 //! a caller gets is policy's own.
 //! Refuses: to mint. A permit of the admin plane is used up here.
 
-use crate::attestation::Caller;
-use crate::audit::{Commitment, Event, EventKind, Key, Value};
+use crate::attestation::{Caller, Claimant};
+use crate::audit::{Commitment, EventKind, Key, Value};
 use crate::elevation::{Request, WaitsFor};
 use crate::identity::Subject;
 use crate::policy::{
@@ -71,7 +71,8 @@ impl Service {
             Act::Elevate(_) | Act::Issue { .. } => EventKind::SvidDenied,
             Act::Operate(_) | Act::ReadAudit { .. } | Act::Revoke(_) => EventKind::RequestDenied,
         };
-        let event = Event::new(kind, self.clock.now(), &call.caller.to_string())
+        let event = call
+            .event(kind, self.clock.now())
             .with(Key::Outcome, denial.reason().code())
             .with(Key::Policy, denial.digest().to_string())
             .and("verdict", verdict(&denial.record()));
@@ -98,12 +99,9 @@ impl Service {
         error: ServiceError,
     ) -> ServiceError {
         self.metrics.refused("rule");
-        let event = Event::new(
-            EventKind::SvidDenied,
-            self.clock.now(),
-            &call.caller.to_string(),
-        )
-        .with(Key::Outcome, code);
+        let event = call
+            .event(EventKind::SvidDenied, self.clock.now())
+            .with(Key::Outcome, code);
         let event = match subject {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,
@@ -158,7 +156,7 @@ pub(crate) fn waits_for(denial: &Denial) -> Vec<WaitsFor> {
 pub(crate) fn principal(caller: &Caller) -> Principal {
     match caller {
         Caller::Operator(id) => Principal::Operator(*id),
-        Caller::Token(_, subject) => Principal::Workload {
+        Caller::Claimant(Claimant { subject, .. }) | Caller::Token(_, subject) => Principal::Workload {
             subject: subject.clone(),
             elevated: false,
         },
