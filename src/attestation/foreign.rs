@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn a_prefix_is_a_path_that_reserves_nothing() {
-        for prefix in ["", "/", "foreign", "/a/", "/a/scope", "/a_b", "/a/../b", "/a b"] {
+        for prefix in [
+            "", "/", "foreign", "/a/", "/a/scope", "/a_b", "/a/../b", "/a b",
+        ] {
             assert!(mesh(prefix).is_err(), "{prefix}");
         }
         let own = "td.example".parse::<TrustDomain>().unwrap();

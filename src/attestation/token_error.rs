@@ -52,7 +52,10 @@ pub enum TokenError {
     #[error("the token's claim `{0}` makes no part of a subject")]
     Subject(String),
     /// Above the bound.
-    #[error("the token is longer than {} bytes", crate::attestation::jws::TOKEN_BYTES_MAX)]
+    #[error(
+        "the token is longer than {} bytes",
+        crate::attestation::jws::TOKEN_BYTES_MAX
+    )]
     TooLong,
     /// Nobody configured its issuer.
     #[error("the token is from an issuer that is not configured")]
@@ -75,7 +78,10 @@ pub enum KeySetError {
     #[error("the key set publishes a secret or private key")]
     Secret,
     /// More keys than are read.
-    #[error("the key set has more than {} keys", crate::attestation::key_set::KEYS_MAX)]
+    #[error(
+        "the key set has more than {} keys",
+        crate::attestation::key_set::KEYS_MAX
+    )]
     TooMany,
     /// Nothing in it verifies tokens.
     #[error("the key set has no key that verifies a token")]

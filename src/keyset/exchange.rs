@@ -59,7 +59,9 @@ impl Exchange {
                 let status = answer.status().as_u16();
                 return Err(KeySourceError::Status(location.to_string(), status));
             }
-            let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await;
+            let body = Limited::new(answer.into_body(), BODY_BYTES_MAX)
+                .collect()
+                .await;
             match body {
                 Ok(body) => Ok(body.to_bytes().to_vec()),
                 Err(error) if error.is::<LengthLimitError>() => {

@@ -27,7 +27,9 @@ impl Location {
 
     /// What the `Host` header says.
     pub(crate) fn authority(&self) -> &str {
-        self.0.authority().map_or("", |authority| authority.as_str())
+        self.0
+            .authority()
+            .map_or("", |authority| authority.as_str())
     }
 
     pub(crate) fn path_and_query(&self) -> &str {
@@ -63,7 +65,12 @@ mod tests {
     #[test]
     fn only_plain_https_urls_are_locations() {
         for (text, host, port, path) in [
-            ("https://idp.example/keys?a=b", "idp.example", 443, "/keys?a=b"),
+            (
+                "https://idp.example/keys?a=b",
+                "idp.example",
+                443,
+                "/keys?a=b",
+            ),
             ("https://idp.example:8443", "idp.example", 8_443, "/"),
             ("https://[::1]:1/x", "::1", 1, "/x"),
         ] {

@@ -24,7 +24,9 @@ use crate::policy::{Act, Permit};
 use crate::scope::SvidName;
 use crate::store::{Mint, RetryKey, StoreError};
 use crate::time::{Seconds, Timestamp};
-use crate::x509::{Certificate, ChainError, CsrRules, Evidence, Fingerprint, Role, VerifiedCsr};
+use crate::x509::{
+    Certificate, ChainError, CsrRules, Evidence, Fingerprint, PublicKey, Role, VerifiedCsr,
+};
 
 /// What an authority is made from.
 #[derive(Debug)]
@@ -269,6 +271,13 @@ impl Authority {
             .flatten()
             .filter(|one| leaf.tbs().authority_key_id == Some(one.subject_key_id()))
             .any(|one| leaf.verify_signature_fast(one.public_key()).is_ok())
+    }
+
+    /// Whether one of its own issuers has this key; with `above`, also whoever stands above them.
+    pub fn signs_with(&self, key: &PublicKey, above: bool) -> bool {
+        let mut higher = self.above.iter().filter(|_| above);
+        self.own_keys().contains(&key.fingerprint())
+            || higher.any(|one| one.tbs().public_key.fingerprint() == key.fingerprint())
     }
 
     fn own_keys(&self) -> BTreeSet<Fingerprint> {

@@ -23,11 +23,14 @@ use crate::api::listener::{Door, Transport};
 use crate::api::request::Passage;
 use crate::config::ServerConfig;
 use crate::id::entropy::Entropy;
+use crate::keyset::KeySourceError;
 use crate::lifecycle::Lifecycle;
 use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
+use crate::server::bundles::BundleError;
 use crate::server::certificate::ServerCertificate;
-use crate::server::peers::OwnLeaves;
+use crate::server::peers::Peers;
+use crate::server::strangers::{Desks, bundles};
 use crate::service::{Service, ServiceError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
@@ -51,12 +54,18 @@ pub struct Running {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The bundle of another authority cannot be used.
+    #[error("a bundle of a trust domain is refused")]
+    Bundle(#[from] BundleError),
     /// A certificate cannot be read.
     #[error("a certificate cannot be read")]
     Certificate(#[from] CertificateError),
     /// An address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The keys of a token issuer cannot be read.
+    #[error("the keys of a token issuer cannot be read")]
+    IssuerKeys(#[from] KeySourceError),
     /// A key cannot be made.
     #[error("a key cannot be made")]
     Key(#[from] PrivateKeyError),
@@ -137,7 +146,8 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
         );
     }
     let service = Service::open(Arc::clone(&store), authority, Arc::clone(&clock), entropy).await?;
-    let service = Arc::new(service);
+    let desks = Desks::open(&config.token_issuers, clock.as_ref()).await?;
+    let service = Arc::new(service.with_strangers(desks.strangers(config)));
     service.record_start(env!("CARGO_PKG_VERSION")).await?;
     first_policy(&service, config.first_policy.as_deref()).await?;
     let operator_file = config.data.join(OPERATOR_FILE);
@@ -150,6 +160,7 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     lifecycle
         .listen_for_signals()
         .map_err(StartError::Signals)?;
+    desks.run(&lifecycle, &clock);
     let probes = probes(&service, &lifecycle);
     let address = open_doors(
         config,
@@ -180,9 +191,10 @@ async fn open_doors(
 ) -> Result<SocketAddr, StartError> {
     let anchor = service.authority().anchor();
     let anchors = anchor.into_iter().map(Certificate::der);
-    let verifier = Arc::new(OwnLeaves {
+    let verifier = Arc::new(Peers {
         webpki: client_verifier(anchors)?,
         service: Arc::clone(service),
+        bundles: bundles(config, service, lifecycle)?,
     });
     let resolver: Arc<dyn ResolvesServerCert> = certificate;
     let tls = server_config(resolver, verifier, Arc::clone(&clock))?;

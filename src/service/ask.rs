@@ -156,10 +156,12 @@ pub(crate) fn waits_for(denial: &Denial) -> Vec<WaitsFor> {
 pub(crate) fn principal(caller: &Caller) -> Principal {
     match caller {
         Caller::Operator(id) => Principal::Operator(*id),
-        Caller::Claimant(Claimant { subject, .. }) | Caller::Token(_, subject) => Principal::Workload {
-            subject: subject.clone(),
-            elevated: false,
-        },
+        Caller::Claimant(Claimant { subject, .. }) | Caller::Token(_, subject) => {
+            Principal::Workload {
+                subject: subject.clone(),
+                elevated: false,
+            }
+        }
         Caller::Workload(workload) => Principal::Workload {
             subject: workload.name.subject().clone(),
             elevated: workload.name.scope().is_some(),

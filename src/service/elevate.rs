@@ -92,7 +92,9 @@ impl Service {
         if entry.is_some_and(|entry| !is_let_in(&call.caller, &entry)) {
             let rule = ServiceError::NotAllowed("the entry of this subject does not say `foreign`");
             let subject = Some(&request.subject);
-            return Err(self.refused_by_rule(call, subject, "not_foreign", rule).await);
+            return Err(self
+                .refused_by_rule(call, subject, "not_foreign", rule)
+                .await);
         }
         // A scheduled request is asked for its start.
         let moment = request.not_before.unwrap_or(now);

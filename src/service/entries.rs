@@ -31,7 +31,8 @@ impl Service {
                 "names below `/protem` are the authority's own",
             ));
         }
-        let event = call.event(EventKind::EntryPut, self.now())
+        let event = call
+            .event(EventKind::EntryPut, self.now())
             .with(Key::Subject, terms.subject.to_string())
             .and("groups", texts(&terms.groups))
             .and("life_s", terms.life.count())
@@ -57,8 +58,9 @@ impl Service {
             .entry(id)
             .await?
             .ok_or(ServiceError::NotFound("entry"))?;
-        let event = call.event(EventKind::EntryRemoved, self.now())
-        .with(Key::Subject, entry.terms.subject.to_string());
+        let event = call
+            .event(EventKind::EntryRemoved, self.now())
+            .with(Key::Subject, entry.terms.subject.to_string());
         self.store.remove_entry(id, event).await?;
         Ok(())
     }

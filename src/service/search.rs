@@ -32,8 +32,9 @@ impl Service {
     ) -> Result<Query, ServiceError> {
         self.may_read(call, &filter).await?;
         let until = self.store.head().await?.map(|head| head.number);
-        let event = call.event(EventKind::AuditQueried, self.now())
-        .and("filter", told(&filter));
+        let event = call
+            .event(EventKind::AuditQueried, self.now())
+            .and("filter", told(&filter));
         self.store.append(event).await?;
         Ok(Query { filter, until })
     }

@@ -58,7 +58,8 @@ impl Service {
         };
         let now = self.now();
         let expires_at = now.plus(life);
-        let event = call.event(EventKind::TokenCreated, now)
+        let event = call
+            .event(EventKind::TokenCreated, now)
             .with(Key::Subject, subject.to_string())
             .and("expires_at", expires_at.rfc3339())
             .and("token", id.to_string());
@@ -126,9 +127,10 @@ impl Service {
             .token(id)
             .await?
             .ok_or(ServiceError::NotFound("token"))?;
-        let event = call.event(EventKind::TokenRemoved, self.now())
-        .with(Key::Subject, row.subject.to_string())
-        .and("token", id.to_string());
+        let event = call
+            .event(EventKind::TokenRemoved, self.now())
+            .with(Key::Subject, row.subject.to_string())
+            .and("token", id.to_string());
         self.store.remove_token(id, event).await?;
         Ok(())
     }

@@ -58,5 +58,6 @@ mod store_contract;
 mod store_sqlite;
 mod test_server;
 mod tidy;
+mod token_vectors;
 mod tools;
 mod world;
