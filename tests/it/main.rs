@@ -56,6 +56,7 @@ mod shutdown;
 mod simulation;
 mod store_contract;
 mod store_sqlite;
+mod strangers;
 mod test_server;
 mod tidy;
 mod token_vectors;
