@@ -274,4 +274,26 @@ mod tests {
             assert!(parse(&text).is_err(), "{to}");
         }
     }
+
+    #[test]
+    fn what_the_sample_leaves_out_is_read_when_it_is_put_in() {
+        let sample = include_str!("../deploy/config/server.toml");
+        let is_setting = |line: &str| {
+            let (name, _) = line.split_once(" = ").unwrap_or((line, ""));
+            line.starts_with("[[") || !name.contains(|c: char| !c.is_ascii_lowercase() && c != '_')
+        };
+        let (top, tables) = sample.split_at(sample.find("# Roots under which").unwrap());
+        let put_in = tables.lines().map(|line| match line.strip_prefix("# ") {
+            Some(inner) if is_setting(inner) && !inner.starts_with("jwks_file") => inner,
+            _ => line,
+        });
+        let text = format!("{top}{}", put_in.collect::<Vec<_>>().join("\n"));
+        let config = parse(&text).unwrap();
+        assert_eq!(config.own_bundle.len(), 1);
+        assert_eq!(config.foreign[0].domain.prefix(), "/foreign/cluster.local");
+        let issuer = &config.token_issuers[0];
+        assert_eq!(issuer.issuer.terms().require["event_name"], "push");
+        assert!(issuer.private_addresses);
+        assert!(parse(&text.replace("# jwks_file", "jwks_file")).is_err());
+    }
 }

@@ -226,10 +226,7 @@ mod tests {
     fn a_token_has_one_spelling() {
         let good = token(r#"{"alg":"ES256"}"#);
         assert!(Jws::parse(&good).is_ok());
-        let slack = format!(
-            "{}B",
-            good.strip_suffix('A').unwrap_or(&good[..good.len() - 1])
-        );
+        let slack = format!("{}B", good.strip_suffix('A').unwrap());
         for bad in [
             format!("{good}="),
             format!("{good}."),

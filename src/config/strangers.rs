@@ -239,7 +239,8 @@ mod tests {
         let plain = "subject = \"/ci/{a}\"";
         let text = |from: &str, to: &str| {
             let text = format!(
-                "issuer = \"https://idp.example\"\naudience = \"a\"\nalgorithms = [\"ES256\"]\n{plain}"
+                "issuer = \"https://idp.example\"\naudience = \"a\"\nalgorithms = [\"ES256\"]\n\
+                 {plain}"
             );
             let file: Result<IssuerFile, _> = toml::from_str(&text.replace(from, to));
             issuers(vec![file.unwrap()], &served())

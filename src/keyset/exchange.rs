@@ -103,3 +103,34 @@ fn unreachable(location: &Location, error: io::Error) -> KeySourceError {
 /// The largest document that is read.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1_024;
 const EXCHANGE_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// T4: nobody waits for an issuer that takes connections and says nothing.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_issuer_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/keys", silent.local_addr().unwrap());
+        let tls = ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ));
+        let tls = tls
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap();
+        let roots = RootCertStore::empty();
+        let exchange = Exchange {
+            tls: Arc::new(tls.with_root_certificates(roots).with_no_client_auth()),
+            private_addresses: true,
+        };
+        let answer = exchange.get(&url.parse().unwrap()).await;
+        assert!(
+            matches!(answer, Err(KeySourceError::TimedOut(_))),
+            "{answer:?}"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! Which addresses are out in the world.
 //!
-//! Promises: an address of the own machine, the own network, a link, or a special use is not public,
-//! also where it is written as the IPv6 form of an IPv4 address (assurance T4).
+//! Promises: an address of the own machine, the own network, a link, or a special use is not
+//! public, also where it is written as the IPv6 form of an IPv4 address (assurance T4).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -58,8 +58,8 @@ impl ClientCertVerifier for Peers {
         self.webpki.client_auth_mandatory()
     }
 
-    /// None where there are bundles: they change, and a client that is told some roots keeps an SVID
-    /// to itself that is under another one.
+    /// None where there are bundles: they change, and a client that is told some roots keeps an
+    /// SVID to itself that is under another one.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         if self.bundles.is_empty() {
             self.webpki.root_hint_subjects()

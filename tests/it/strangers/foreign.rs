@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::house::{House, code, svid_folder};
 use crate::brought_issuer::Mesh;
+use crate::tools::{run, tool};
 use crate::world::WEB;
 
 const ISTIO: &str = "spiffe://cluster.local/ns/shop/sa/web";
@@ -101,7 +102,8 @@ fn istio(id: &str) -> Leaf<'static> {
         key: "rsa:2048",
         subject: "/",
         extensions: format!(
-            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n\
+            "basicConstraints=critical,CA:FALSE\n\
+             keyUsage=critical,digitalSignature,keyEncipherment\n\
              extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=critical,URI:{id}\n\
              authorityKeyIdentifier=keyid\n"
         ),
@@ -128,7 +130,8 @@ fn cert_manager(id: &str) -> Leaf<'static> {
         key: EC,
         subject: "/",
         extensions: format!(
-            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n\
+            "basicConstraints=critical,CA:FALSE\n\
+             keyUsage=critical,digitalSignature,keyEncipherment\n\
              extendedKeyUsage=clientAuth,serverAuth\nsubjectAltName=critical,URI:{id}\n\
              authorityKeyIdentifier=keyid\n"
         ),
@@ -410,6 +413,36 @@ fn arrangement_a_the_mesh_gives_base_identities_in_the_own_trust_domain() {
     // S15: the mesh may say who somebody is, and not which right he holds.
     let raised = world.leaf(&house, "raised", &leaf(&format!("{WEB}/scope/db.read")));
     assert_eq!(who(&house, &raised).unwrap_err(), "connection");
+}
+
+#[test]
+fn arrangement_b_a_mesh_with_protems_root_beside_its_own_takes_both() {
+    let world = World::new();
+    let house = world.house();
+    let here = ISTIO.replace("spiffe://", "spiffe://dev.protem.test/foreign/");
+    house.register(&here, "foreign");
+    let client = world.leaf(&house, "leaf", &istio(ISTIO));
+    who(&house, &client).unwrap();
+    let key = PrivateKey::generate(KeyKind::P256).unwrap();
+    let minted = house.mint(&client, &key, Some("db.read")).unwrap();
+    std::fs::write(world.mesh.at("elevated.pem"), &minted.chain).unwrap();
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+    let mesh = read(world.mesh.at("istio.pem"));
+    let both = mesh.clone() + &read(house.at("data/bundle.pem"));
+    std::fs::write(world.mesh.at("both.pem"), both).unwrap();
+    let at = house.clock.now().unix_s();
+    let verify = |bundle: &str, leaf: &str| {
+        let mut openssl = tool("openssl");
+        openssl.args(["verify", "-x509_strict", "-purpose", "sslclient"]);
+        openssl.args(["-attime", &at.to_string(), "-CAfile", bundle]);
+        openssl.args(["-untrusted", leaf, leaf]);
+        run(openssl.current_dir(world.mesh.at(""))).success
+    };
+    assert!(
+        !verify("istio.pem", "elevated.pem"),
+        "not before it is told"
+    );
+    assert!(verify("both.pem", "elevated.pem") && verify("both.pem", "leaf.pem"));
 }
 
 const AHEAD: Seconds = Seconds::new(300);

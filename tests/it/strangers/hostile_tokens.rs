@@ -114,7 +114,8 @@ fn hostile_headers_get_their_answers() {
         )
     };
     let own_key = json!({ "alg": "ES256", "jwk": attacker.jwk(), "kid": "k1" }).to_string();
-    let by_url = r#"{"alg":"ES256","kid":"k9","jku":"https://evil.example/keys","x5u":"https://evil.example/x"}"#;
+    let by_url =
+        r#"{"alg":"ES256","kid":"k9","jku":"https://evil.example","x5u":"https://evil.example"}"#;
     for (id, what, token, error) in [
         (
             "T1",
