@@ -67,8 +67,8 @@
 //! | intent, outcome | the events before and after a signature | [`audit::EventKind`] |
 //! | event | one audit record, with one canonical text | [`audit::SealedEvent`] |
 //! | ledger | all events, numbered from 1 without gaps | [`store::Store::events`] |
-//! | claimant | who holds a token that a configured issuer signed | [`attestation::Claimant`] |
-//! | caller | who is on the other end: workload, claimant, join token, operator | [`attestation::Caller`] |
+//! | caller | who is on the other end: workload, token, operator | [`attestation::Caller`] |
+//! | claimant | who holds a token of a configured issuer | [`attestation::Claimant`] |
 //!
 //! Checkpoint and receipt, agent and controller are words for what is still to come.
 

@@ -135,7 +135,10 @@ impl FromStr for Obtainer {
         match text {
             TOKEN => Ok(Self::Token),
             FOREIGN => Ok(Self::Foreign),
-            url if url.starts_with("https://") && url.len() <= ISSUER_BYTES_MAX => {
+            url if url.starts_with("https://")
+                && url.len() <= ISSUER_BYTES_MAX
+                && url.bytes().all(|byte| byte.is_ascii_graphic()) =>
+            {
                 Ok(Self::Issuer(url.to_owned()))
             }
             id => id.parse().map(Self::Agent),
@@ -168,3 +171,28 @@ const ENTRY_LIFE_MAX: Seconds = Seconds::new(86_400);
 const ISSUER_BYTES_MAX: usize = 1_024;
 const FOREIGN: &str = "foreign";
 const TOKEN: &str = "token";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_obtainer_prints_as_it_is_read() {
+        for text in [
+            "token",
+            "foreign",
+            "https://ci.example/a",
+            "spiffe://td/agent",
+        ] {
+            assert_eq!(text.parse::<Obtainer>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "Token",
+            "http://ci.example",
+            "https://ci.example\ntoken",
+        ] {
+            assert!(text.parse::<Obtainer>().is_err(), "{text}");
+        }
+    }
+}

@@ -42,7 +42,7 @@ pub struct IssuerTerms {
     pub life_max: Seconds,
     /// How far the clocks may be apart.
     pub leeway: Seconds,
-    /// Claims and the values that they must have.
+    /// Claims and the values that they must have; `a>b` is the claim `b` inside of `a`.
     pub require: BTreeMap<String, String>,
     /// The path of the subject, with placeholders: `/ci/{repository:2}`.
     pub subject: String,
@@ -151,7 +151,7 @@ impl TokenIssuer {
         self.check_audience(&claims)?;
         self.check_times(&claims, now)?;
         for (name, value) in &self.terms.require {
-            if claims.get(name).and_then(Value::as_str) != Some(value) {
+            if claim(&claims, name).and_then(Value::as_str) != Some(value) {
                 return Err(TokenError::Required(name.clone()));
             }
         }
@@ -215,7 +215,7 @@ impl TokenIssuer {
         for part in &self.template {
             let text = match part {
                 Part::Name(name) => name,
-                Part::Claim(name, segments) => match claims.get(name) {
+                Part::Claim(name, segments) => match claim(claims, name) {
                     Some(Value::String(text)) if text.split('/').count() == *segments => text,
                     Some(_) | None => return Err(TokenError::Subject(name.clone())),
                 },
@@ -227,6 +227,13 @@ impl TokenIssuer {
         id.and_then(Subject::try_from)
             .map_err(|_| TokenError::Subject(self.terms.subject.clone()))
     }
+}
+
+/// A claim by its name, or by the names on the way to it: `kubernetes.io>namespace`.
+fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let mut names = name.split('>');
+    let first = claims.get(names.next()?);
+    names.fold(first, |found, name| found?.as_object()?.get(name))
 }
 
 /// How the ledger tells one token from another without holding it.

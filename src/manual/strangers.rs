@@ -53,8 +53,10 @@
 //!
 //! The job asks its CI system for a token with the configured audience and writes it to `FILE`,
 //! which is read again for each renewal. A pod names a projected service account token there; the
-//! cluster is an issuer like any other (`private_addresses`, `ca_file`), as long as its subjects
-//! are made of claims that are single names.
+//! cluster is an issuer like any other, inside your network (`private_addresses`, `ca_file`), whose
+//! keys must be readable for strangers, or lie in `jwks_file`. Its subjects are
+//! `/ns/{kubernetes.io>namespace}/sa/{kubernetes.io>serviceaccount>name}`, and its tokens live for
+//! a little more than an hour.
 //!
 //! What goes wrong, and what one sees:
 //!

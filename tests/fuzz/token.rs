@@ -1,5 +1,5 @@
-//! A signed token is taken apart or refused; what is taken apart has one spelling, and nobody's keys
-//! verify what they did not sign.
+//! A signed token is taken apart or refused; what is taken apart has one spelling, and no key
+//! verifies what it did not sign.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
 //! What others know against token verifiers: every JWS, key set and JOSE test of Wycheproof, with
 //! all algorithms pinned that protem knows. Counted, so that none is lost.
 //!
-//! A token that must be refused is refused, but for [`TAKEN_THOUGH`]; a good one is accepted, but for
-//! what protem does not take at all: [`NOT_TAKEN`].
+//! A token that must be refused is refused, but for [`TAKEN_THOUGH`]; a good one is accepted, but
+//! for what protem does not take at all: [`NOT_TAKEN`].
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use protem::attestation::{Jws, JwsAlgorithm, KeySet};
@@ -102,6 +102,6 @@ const NOT_TAKEN: &[(&str, &str)] = &[
     ("ECDH-ES+A128KW", "encrypted, not signed"),
 ];
 
-/// Tokens that are accepted although they should be refused. The key of this one was made by a chip
-/// that draws weak primes (CVE-2017-15361); issuers make keys in software, and their keys are theirs.
+/// Tokens that are accepted although they should be refused. The key of this one was made by a
+/// chip that draws weak primes (CVE-2017-15361); an issuer's keys are his to make well.
 const TAKEN_THOUGH: &[&str] = &["rejectsKeyWithRocaVulnerability"];

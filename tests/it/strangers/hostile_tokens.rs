@@ -86,6 +86,33 @@ fn a_good_token_makes_its_subject() {
 }
 
 #[test]
+fn a_pod_is_named_by_claims_inside_of_claims() {
+    let issuer = Issuer::new();
+    let terms = IssuerTerms {
+        require: [("kubernetes.io>namespace".to_owned(), "shop".to_owned())].into(),
+        subject: "/ns/{kubernetes.io>namespace}/sa/{kubernetes.io>serviceaccount>name}".to_owned(),
+        ..issuer.rules.terms().clone()
+    };
+    let issuer = Issuer {
+        rules: TokenIssuer::new(terms, "td.example".parse().unwrap()).unwrap(),
+        ..issuer
+    };
+    let pod = |namespace: Value, account: Value| {
+        let inner = json!({ "namespace": namespace, "serviceaccount": account });
+        issuer.with(&json!({ "kubernetes.io": inner }))
+    };
+    let web = pod(json!("shop"), json!({ "name": "web", "uid": "1" })).unwrap();
+    assert_eq!(
+        web.subject.to_string(),
+        "spiffe://td.example/ns/shop/sa/web"
+    );
+    assert!(pod(json!("other"), json!({ "name": "web" })).is_err());
+    assert!(pod(json!("shop"), json!("web")).is_err());
+    assert!(pod(json!("shop"), json!({})).is_err());
+    assert!(issuer.with(&json!({ "kubernetes.io": "shop" })).is_err());
+}
+
+#[test]
 fn hostile_headers_get_their_answers() {
     let issuer = Issuer::new();
     let body = claims(&json!({})).to_string();
