@@ -1,7 +1,7 @@
 //! Where the keys of token issuers come from: files, URLs, or the discovery document of the issuer.
 //!
 //! Promises: what is read is bounded in bytes and time, comes over TLS 1.3 from the very host that
-//! the configuration or the issuer's own document names, and is a [`KeySet`] or nothing. It is read
+//! the configuration or the issuer's own document names, and is a key set or nothing. It is read
 //! beside the door, never for a caller that could be answered without.
 //! Refuses: plain HTTP, redirects, addresses that are not public unless the configuration says so,
 //! documents that name another issuer (assurance T4, T5). There is no proxy.

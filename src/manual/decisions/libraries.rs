@@ -1,7 +1,7 @@
 //! Every dependency, each with a sentence: what we would write otherwise, and what it costs.
 //!
 //! *Brings* counts the crate and all below it on Linux, x86-64, without tests. *Alone* counts those
-//! that would leave with it: small where others bring the same. All dependencies together are 277
+//! that would leave with it: small where others bring the same. All dependencies together are 276
 //! crates, many of them at build time only. `tests/it/manual.rs` fails when a row is missing or
 //! left over; `.cargo/deny.toml` says what may never come in, and why a crate is there in two
 //! generations.
