@@ -31,7 +31,7 @@ pub enum Caller {
 /// a configured trust domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// What the certificate calls him, where a foreign trust domain vouches for him.
+    /// What the certificate calls him, where another authority than protem's vouches for him.
     pub foreign: Option<SpiffeId>,
     /// Whom the certificate names, in the own trust domain.
     pub name: SvidName,
@@ -48,6 +48,8 @@ pub struct PeerNames {
     pub uris: Vec<String>,
     /// Every DNS SAN, in order.
     pub dns: Vec<String>,
+    /// The key identifier of the issuer, as the certificate has it.
+    pub issuer_key_id: Option<Vec<u8>>,
     /// SHA-256 of the SPKI.
     pub key_sha256: [u8; 32],
     /// The certificate's last second.
@@ -185,6 +187,7 @@ mod tests {
         let names = PeerNames {
             uris: uris.iter().map(ToString::to_string).collect(),
             dns: dns.iter().map(ToString::to_string).collect(),
+            issuer_key_id: None,
             key_sha256: [7; 32],
             not_after: Timestamp::from_unix_s(9).unwrap(),
         };

@@ -16,7 +16,9 @@
 //! in this very trust domain open the door. Proxies trust what protem mints already. *The danger:*
 //! whoever signs below those roots can call as any workload of the trust domain, agents too. That
 //! is what a root means, but here it reaches the rights. A certificate of theirs that looks
-//! elevated is no caller. Say `foreign` in the entries, so that base SVIDs come from one place.
+//! elevated is no caller, and the entry of a subject that they may vouch for says `foreign`. They
+//! obtain no base SVID here; an SVID of protem's own for the same subject does, where its entry
+//! says so.
 //!
 //! **(b)** Leave both out, and add `bundle.pem` to what the proxies trust for this trust domain.
 //! *The danger:* for a proxy that does not tell trust domains apart, its root can name anybody.

@@ -260,6 +260,17 @@ impl Authority {
             .map(Arc::clone)
     }
 
+    /// Whether a key identifier is that of a base or elevated issuer of this authority. A leaf that
+    /// was let in and names one was signed by it.
+    pub fn issues_under(&self, key_id: &[u8]) -> bool {
+        let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
+        [IssuerName::Base, IssuerName::Elevated]
+            .iter()
+            .filter_map(|name| issuers.get(name))
+            .flatten()
+            .any(|one| one.subject_key_id() == key_id)
+    }
+
     /// Whether a base or elevated issuer of this authority signed the certificate, of any
     /// generation that is still held; three generations outlive every leaf. An operator's own
     /// issuer may sign for others too, and their leaves are no callers here.

@@ -79,11 +79,19 @@ impl ClientCertVerifier for Peers {
         let stranger = stranger(&read);
         let bundle = |id: &SpiffeId| self.bundles.verifier(id.trust_domain());
         let own = self.service.authority().trust_domain();
+        let ours = |key_id: &[u8]| self.service.authority().issues_under(key_id);
         match stranger.as_ref().and_then(|id| Some((id, bundle(id)?))) {
             None => self.verify_own(leaf, &read, intermediates, now),
             Some((id, bundle)) if id.trust_domain() == own => self
                 .verify_own(leaf, &read, intermediates, now)
-                .or_else(|_| bundle.verify_client_cert(leaf, intermediates, now)),
+                .or_else(|error| {
+                    // Who names an issuer of ours is ours, or nobody: the caller is told from the
+                    // mesh's by that name.
+                    if read.tbs().authority_key_id.as_deref().is_some_and(ours) {
+                        return Err(error);
+                    }
+                    bundle.verify_client_cert(leaf, intermediates, now)
+                }),
             Some((_, bundle)) => bundle.verify_client_cert(leaf, intermediates, now),
         }
     }

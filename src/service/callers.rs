@@ -79,17 +79,21 @@ impl Service {
     }
 
     /// The workload that a verified certificate names, of the own trust domain or of one that is
-    /// let in.
+    /// let in. Under `own_bundle` another authority may vouch for names of the own one.
     ///
     /// # Errors
     /// The rule that its names break.
     pub fn workload(&self, peer: &PeerNames) -> Result<Workload, AttestationError> {
         let id = peer.spiffe_id()?;
         let mut foreign = self.strangers.foreign.iter();
-        match foreign.find(|one| one.name() == id.trust_domain()) {
-            Some(of) => Workload::from_foreign_peer(peer, of),
-            None => Workload::from_peer(peer, self.authority.trust_domain()),
+        if let Some(of) = foreign.find(|one| one.name() == id.trust_domain()) {
+            return Workload::from_foreign_peer(peer, of);
         }
+        let own = Workload::from_peer(peer, self.authority.trust_domain())?;
+        let issuer = peer.issuer_key_id.as_deref();
+        let ours = issuer.is_some_and(|key_id| self.authority.issues_under(key_id));
+        let foreign = Some(id).filter(|_| !ours);
+        Ok(Workload { foreign, ..own })
     }
 }
 

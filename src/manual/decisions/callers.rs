@@ -74,6 +74,13 @@
 //! mapped name. An elevation is bound to the key that asked, and SPIRE and Istio take a new key
 //! with each renewal; ask again then, or ask for `all` instances.
 //!
+//! # Who vouched is told by the issuer's key identifier
+//!
+//! In the own trust domain, under `own_bundle`, a leaf of the mesh's and one of protem's name the
+//! same subject. The door takes one that names an issuer of protem's only with that issuer's
+//! signature, so the name suffices at each request. Price: a mesh that copied the identifier would
+//! be refused.
+//!
 //! # Bundles are read again every two seconds
 //!
 //! Without a signal and without a restart: other programs write these files. A file that cannot be

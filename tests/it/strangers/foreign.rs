@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use protem::client::{Client, Proof};
 use protem::time::{Clock as _, Seconds};
-use protem::x509::{KeyKind, PrivateKey};
+use protem::x509::{KeyKind, PrivateKey, read_chain};
 use serde_json::{Value, json};
 
 use super::house::{House, code, svid_folder};
@@ -393,18 +393,28 @@ fn arrangement_a_the_mesh_gives_base_identities_in_the_own_trust_domain() {
     house.clock.advance(AHEAD);
     house.register(WEB, "foreign");
     let client = world.leaf(&house, "web", &leaf(WEB));
-    assert_eq!(who(&house, &client).unwrap_err(), "connection");
+    assert_eq!(knock(&house, &client).unwrap_err(), "connection");
+    let below = Leaf {
+        issuer: "issuer",
+        ..leaf(WEB)
+    };
+    let client = world.leaf(&house, "below", &below);
+    assert_eq!(knock(&house, &client).unwrap_err(), "connection");
     drop(house);
 
     let own = format!("{brought}\nown_bundle = [{:?}]", world.mesh.at("root.pem"));
     let house = House::with(&own, "").unwrap();
     house.clock.advance(AHEAD);
-    house.register(WEB, "foreign");
+    house.register(WEB, "token");
     let client = world.leaf(&house, "web", &leaf(WEB));
+    assert_eq!(who(&house, &client).unwrap_err(), "not_allowed");
+    house.register(WEB, "foreign");
     assert_eq!(who(&house, &client).unwrap(), WEB);
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let minted = house.mint(&client, &key, Some("db.read")).unwrap();
     assert_eq!(minted.spiffe_id, format!("{WEB}/scope/db.read"));
+    let event: Value = serde_json::from_str(&house.newest("svid.intent").bytes).unwrap();
+    assert_eq!(event["foreign_id"], WEB, "who vouched is told");
     // Its base identity stays the mesh's business, and what protem signed still opens the door.
     assert_eq!(house.mint(&client, &key, None).unwrap_err(), "not_allowed");
     let pem = key.to_pkcs8_pem().unwrap();
@@ -412,7 +422,21 @@ fn arrangement_a_the_mesh_gives_base_identities_in_the_own_trust_domain() {
     assert_ne!(who(&house, &elevated).unwrap_err(), "connection");
     // S15: the mesh may say who somebody is, and not which right he holds.
     let raised = world.leaf(&house, "raised", &leaf(&format!("{WEB}/scope/db.read")));
-    assert_eq!(who(&house, &raised).unwrap_err(), "connection");
+    assert_eq!(knock(&house, &raised).unwrap_err(), "connection");
+    // Nor may it pass its leaves off as protem's own, which obtain base SVIDs.
+    let own_leaf = &read_chain(minted.chain.as_bytes()).unwrap()[0];
+    let key_id = own_leaf.tbs().authority_key_id.as_ref().unwrap();
+    let der = [&[0x30, 22, 0x80, 20], key_id.as_slice()].concat();
+    let der: Vec<_> = der.iter().map(|byte| format!("{byte:02x}")).collect();
+    let der = der.join(":");
+    let plain = leaf(WEB);
+    let extensions = plain.extensions.replace("authorityKeyIdentifier=keyid", "");
+    let passed_off = Leaf {
+        extensions: format!("{extensions}2.5.29.35=DER:{der}\n"),
+        ..plain
+    };
+    let passed_off = world.leaf(&house, "passed-off", &passed_off);
+    assert_eq!(knock(&house, &passed_off).unwrap_err(), "connection");
 }
 
 #[test]
