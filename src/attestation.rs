@@ -13,14 +13,15 @@ mod foreign;
 mod issuer;
 mod jws;
 mod key_set;
+mod neighbour;
 mod strict_json;
 mod token_error;
 
 pub use crate::attestation::bearer::{Bearer, BearerError, Secret, SecretDigest};
 pub use crate::attestation::caller::{AttestationError, Caller, PeerNames, Workload};
 pub use crate::attestation::entry::{
-    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_MAX, ENTRY_SELECTORS_MAX, Entry, EntryTerms, EntryTermsError,
-    HINT_BYTES_MAX, Obtainer,
+    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_OBTAINERS_MAX, ENTRY_SELECTORS_MAX, Entry,
+    EntryTerms, EntryTermsError, HINT_BYTES_MAX, Obtainer,
 };
 pub use crate::attestation::foreign::{ForeignTrustDomain, ForeignTrustDomainError};
 pub use crate::attestation::issuer::{
@@ -28,4 +29,5 @@ pub use crate::attestation::issuer::{
 };
 pub use crate::attestation::jws::{Jws, JwsAlgorithm, TOKEN_BYTES_MAX};
 pub use crate::attestation::key_set::{KEYS_MAX, KeySet};
+pub use crate::attestation::neighbour::Neighbour;
 pub use crate::attestation::token_error::{KeySetError, TokenError};

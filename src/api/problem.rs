@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::id::ElevationId;
+use crate::time::Seconds;
 use crate::wire::problem::{PROBLEM_MEDIA_TYPE, ProblemKind, ProblemView};
 use crate::wire::verdict::VerdictView;
 
@@ -28,6 +29,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     next: Option<&'static str>,
+    retry_after: Option<Seconds>,
     denial: Option<Box<Denied>>,
     inner: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Problem {
             code,
             detail: detail.into(),
             next: None,
+            retry_after: None,
             denial: None,
             inner: None,
         }
@@ -91,6 +94,15 @@ impl Problem {
         }
     }
 
+    /// The same problem, telling how long to wait before the next attempt (RFC 9110 10.2.3).
+    #[must_use]
+    pub fn with_retry_after(self, wait: Seconds) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+
     /// The same problem, telling what policy answered and which elevation records it.
     #[must_use]
     pub fn with_verdict(self, verdict: VerdictView, elevation: Option<ElevationId>) -> Self {
@@ -115,20 +127,26 @@ impl Problem {
         self.inner.as_deref()
     }
 
-    /// The document for the request of this id.
-    pub(crate) fn document(&self, request: Option<&str>) -> Response {
+    /// What the caller is told, for the request of this id.
+    pub(crate) fn view(&self, request: Option<&str>) -> ProblemView {
         let denial = self.denial.as_deref();
-        let view = ProblemView {
+        ProblemView {
             kind: self.kind.to_string(),
             title: title(self.kind).to_owned(),
             status: status(self.kind).as_u16(),
             detail: self.detail.clone(),
             code: self.code.to_owned(),
             next: self.next.map(str::to_owned),
+            retry_after_s: self.retry_after.map(Seconds::count),
             instance: request.map(|id| format!("urn:protem:request:{id}")),
             elevation: denial.and_then(|denial| Some(denial.elevation?.to_string())),
             verdict: denial.map(|denial| denial.verdict.clone()),
-        };
+        }
+    }
+
+    /// The document for the request of this id.
+    pub(crate) fn document(&self, request: Option<&str>) -> Response {
+        let view = self.view(request);
         // Texts and numbers always serialize; an empty body would still carry the status.
         let body = serde_json::to_vec(&view).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -138,6 +156,10 @@ impl Problem {
         if self.kind == ProblemKind::Unauthenticated {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(wait) = self.retry_after {
+            let wait = HeaderValue::from(wait.count());
+            response.headers_mut().insert(RETRY_AFTER, wait);
         }
         response
     }

@@ -3,8 +3,9 @@
 //! Promises: a request has an id, which stands in its answer, its problem and its one log line; an
 //! act that has begun is carried to its end though its caller hangs up, so that nothing stays half
 //! recorded; an answer is never cached.
-//! Refuses: a peer whose certificate has ended, a request without exactly one host (assurance H3),
-//! and a request body without a stated length (H2: no chunks, so no two readings of one body).
+//! Refuses: a peer whose certificate has ended, whoever came beyond the limits and is no operator,
+//! a request without exactly one host (assurance H3), and a request body without a stated length
+//! (H2: no chunks, so no two readings of one body).
 
 mod drain;
 
@@ -22,13 +23,15 @@ use http::{HeaderName, HeaderValue, Method, Version};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::Instrument as _;
 
-use crate::api::listener::Peer;
+use crate::api::extract::names_operator;
+use crate::api::listener::limits::COME_BACK;
+use crate::api::listener::{Lane, Peer};
 use crate::api::problem::Problem;
 use crate::api::request::drain::Shared;
 use crate::id::entropy::Entropy;
 use crate::id::hex;
 use crate::time::Clock;
-use crate::wire::problem::ProblemKind;
+use crate::wire::problem::{ProblemKind, ProblemView};
 
 /// What the passage of a request needs.
 #[derive(Clone)]
@@ -42,11 +45,12 @@ pub struct Passage {
 }
 
 /// What is learnt on the way and belongs into the log line; an extension of every request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Noted(Arc<Notes>);
 
 #[derive(Debug, Default)]
 struct Notes {
+    id: String,
     caller: OnceLock<String>,
     event: OnceLock<u64>,
     serial: OnceLock<String>,
@@ -79,6 +83,18 @@ impl Noted {
     }
 }
 
+impl Noted {
+    /// What the caller is told of a problem that is a part of an answer; what broke inside is
+    /// logged under the request's id.
+    pub fn problem(&self, problem: &Problem) -> ProblemView {
+        let id = self.0.id.as_str();
+        if let Some(inner) = problem.inner() {
+            tracing::error!(id, error = inner, "request failed inside");
+        }
+        problem.view(Some(id))
+    }
+}
+
 impl fmt::Debug for Passage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passage")
@@ -89,7 +105,10 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
     let begun_ms = passage.clock.read().boot_ms;
     let id = hex::text(&passage.entropy.bytes::<16>());
     let span = tracing::info_span!("request", id);
-    let noted = Noted::default();
+    let noted = Noted(Arc::new(Notes {
+        id: id.clone(),
+        ..Notes::default()
+    }));
     request.extensions_mut().insert(noted.clone());
     let method = request.method().clone();
     let version = request.version();
@@ -160,6 +179,15 @@ fn admit(passage: &Passage, request: &Request) -> Result<(), Problem> {
         )
         .with_next("obtain a new SVID and open a new connection with it"));
     }
+    if peer.is_some_and(|peer| peer.lane == Lane::Reserve) && !names_operator(request.headers()) {
+        return Err(Problem::new(
+            ProblemKind::Unavailable,
+            "connections",
+            "too many connections are open, from your address or in all",
+        )
+        .with_retry_after(COME_BACK)
+        .with_next("close connections that you do not use, or come back later"));
+    }
     if request.headers().contains_key(TRANSFER_ENCODING) {
         return Err(Problem::new(
             ProblemKind::LengthRequired,
@@ -224,7 +252,7 @@ fn finish(mut response: Response, id: &str, version: Version) -> (Response, Opti
 
 /// Whether nothing more can be expected of an HTTP/1.1 connection after the problem.
 fn ends_connection(problem: &Problem) -> bool {
-    problem.code() == "certificate_ended"
+    matches!(problem.code(), "certificate_ended" | "connections")
         || matches!(
             problem.kind(),
             ProblemKind::LengthRequired | ProblemKind::TooLarge | ProblemKind::Timeout

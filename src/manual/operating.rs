@@ -159,11 +159,11 @@
 //! | `minting-stopped` | 503 | the kill switch is on |
 //! | `not-acceptable` | 406 | no answer of that media type |
 //! | `not-found` | 404 | no such thing, or none that this caller may see |
-//! | `rate-limited` | 429 | not used yet |
+//! | `rate-limited` | 429 | asked, refused or waiting too often; `Retry-After` says how long |
 //! | `timeout` | 408 | the request did not arrive in time |
 //! | `too-large` | 413 | the body is above its limit |
 //! | `unauthenticated` | 401 | no proof, two proofs, or one that does not hold |
-//! | `unavailable` | 503 | the store cannot record, or no policy is in force |
+//! | `unavailable` | 503 | no policy, a store that cannot record, or too many at once: `crowded` |
 //! | `unprocessable` | 422 | a value is wrong; `detail` names the field |
 //! | `unsupported-media-type` | 415 | the body is of another type |
 //!
@@ -173,11 +173,27 @@
 //! |---|---|
 //! | `protem_svids_minted_total{profile}` | SVIDs minted: `base`, `elevated` |
 //! | `protem_refusals_total{reason}` | refusals: policy's reason, or `rule` |
+//! | `protem_refusals_counted_total{caller}` | of them, and of strangers: only counted, see below |
+//! | `protem_mints_under_way`, `protem_mints_waiting` | walks with a place; callers in line |
+//! | `protem_mints_turned_away` | callers who found no place in time |
+//! | `protem_elevation_waits` | callers who wait for an elevation to move |
 //! | `protem_issuer_not_after_seconds{issuer}` | the last second of each intermediate, Unix time |
 //! | `protem_clock_in_doubt` | 1 while minting stops for it |
 //!
 //! A counter appears with its first count. Wake somebody when `protem_clock_in_doubt` is 1, when an
 //! issuer has less than ten hours, or when `/readyz` is not 200 for a minute.
+//!
+//! # Floods
+//!
+//! A caller who is refused again and again is told so with 429 and no longer recorded line by line:
+//! one event `overflow.counted` a minute says how often and why. Strangers are counted the same
+//! way, by address or IPv6 network. Whoever is permitted something gets it all the same. Ask
+//! `protem audit list --kind overflow.counted`.
+//!
+//! When more want to mint than the machine can serve, whoever's own certificate ends first is
+//! served first, and the others hear `crowded` with a `Retry-After` of a quarter of what they have
+//! left. Revoking, stopping and reading stand in no line. Past the limit of connections everybody
+//! hears `connections`, and an operator's request is served all the same.
 //!
 //! # Limits
 //!
@@ -192,6 +208,14 @@
 //! | query; idempotency key | 4 KiB; 64 characters | `QUERY_BYTES_MAX`, `KEY_BYTES_MAX` |
 //! | request head; header lines | 16 KiB; 64 | `HEAD_BYTES_MAX`, `HEADERS_MAX` |
 //! | connections; from one neighbour | 16,384; 1,024 | `CONNECTIONS_PER_NEIGHBOUR_MAX` |
+//! | beyond them, for operators; from one neighbour | 64; 4 | `RESERVE_PER_NEIGHBOUR_MAX` |
+//! | files kept from connections | 192 | `FILES_KEPT` |
+//! | requests of one caller | 20,000, then 10,000 a second | `REQUESTS` |
+//! | recorded refusals of one caller | 256, then one in 5 s | `REFUSALS` |
+//! | callers remembered; counted by name in a round | 65,536; 256 | `COUNTED_PARTIES_MAX` |
+//! | walks at once; of one caller; in line | 512; 384; 4,096 | `PLACES_MAX`, `SHARE_MAX` |
+//! | wait in line | 5 s | `WAIT_MAX` |
+//! | waits for elevations; of one caller | 8,192; 200 | `WAITS_PER_CALLER_MAX` |
 //! | streams of one connection | 128 | `STREAMS_MAX` |
 //! | handshake; head; body | 10 s each | `HANDSHAKE_MAX`, `HEAD_READ_MAX`, `READ_MAX` |
 //! | idle; age; stalled write; drain | 2 min; 1 h; 20 s; 20 s | `IDLE_MAX`, `AGE_MAX` |
@@ -200,6 +224,7 @@
 //! | SPIFFE ID; trust domain; scope | 2,048; 255; 63 bytes | `SPIFFE_ID_BYTES_MAX` |
 //! | group; selector; hint | 63; 256; 64 bytes | `GROUP_BYTES_MAX`, `SELECTOR_BYTES_MAX` |
 //! | selectors, obtainers, groups of an entry | 32, 32, 64 | `ENTRY_GROUPS_MAX` |
+//! | all obtainers of an entry | 12 KiB | `ENTRY_OBTAINERS_BYTES_MAX` |
 //! | life of a base SVID | 1 min to 24 h | `ENTRY_LIFE_MAX` |
 //! | life of an elevated SVID | 60 s to 15 min | `SVID_LIFE_MAX` |
 //! | elevation | `svid_life` to 8 h | `ELEVATION_LONGEST_MAX` |

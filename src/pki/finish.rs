@@ -5,6 +5,8 @@
 //! recorded, at most once, while its time lasts; otherwise its failure is recorded.
 //! Refuses: to answer with anything that the store has not confirmed.
 
+use std::sync::Arc;
+
 use crate::audit::{Event, EventKind, Key, SealedEvent};
 use crate::id::EventNumber;
 use crate::pki::authority::Authority;
@@ -31,7 +33,10 @@ pub struct Svid {
 #[derive(Debug, thiserror::Error)]
 pub enum FinishError {
     /// The intent has no certificate yet: another request is at it, or it failed.
-    #[error("the first request with this key has no certificate; ask with a new key")]
+    #[error(
+        "the first request with this key has no certificate yet; ask again with it in a moment, \
+         and with a new key when that stays so"
+    )]
     NotIssued,
     /// The certificate of the first request with this key is over.
     #[error("the certificate of the first request with this key is over; ask with a new key")]
@@ -96,7 +101,7 @@ impl Authority {
             fail(store, recorded.event(), &why, now).await?;
             return Ok(false);
         };
-        match issuing.sign(&recorded) {
+        match issuing.sign(&recorded, None) {
             Ok(certificate) => {
                 conclude(store, recorded.event(), &certificate, now).await?;
                 Ok(true)
@@ -162,15 +167,16 @@ pub(crate) async fn finish_recorded(
     recorded: Recorded<Planned>,
     now: Timestamp,
 ) -> Result<Svid, FinishError> {
-    let issuing = recorded.kept().issuing();
-    match issuing.sign(&recorded) {
+    let issuing = Arc::clone(recorded.kept().issuing());
+    let (recorded, planned) = recorded.part();
+    match issuing.sign(&recorded, Some(planned.into_read())) {
         Ok(certificate) => {
             let issued = conclude(store, recorded.event(), &certificate, now).await?;
             let chain_pem = certificate.to_pem() + issuing.chain_pem();
             Ok(Svid {
                 certificate,
                 chain_pem,
-                intent: recorded.event().clone(),
+                intent: recorded.into_event(),
                 issued,
             })
         }

@@ -6,12 +6,13 @@
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 
@@ -21,6 +22,7 @@ use crate::api::listener::limits::Limits;
 use crate::api::listener::tls::{TlsError, client_verifier, server_config};
 use crate::api::listener::{Door, Transport};
 use crate::api::request::Passage;
+use crate::attestation::Neighbour;
 use crate::config::ServerConfig;
 use crate::id::entropy::Entropy;
 use crate::keyset::KeySourceError;
@@ -115,6 +117,10 @@ impl Running {
     pub async fn wait(self) -> Result<(), StartError> {
         tracing::info!(address = %self.address, "serving");
         let stopped = self.lifecycle.finish(GRACE).await;
+        told(
+            "last count of refusals",
+            self.service.record_overflow().await,
+        );
         stopped.map_err(StartError::Signals)?;
         tracing::info!("stopped");
         Ok(())
@@ -206,8 +212,9 @@ async fn open_doors(
     let door = Door {
         transport: Transport::Tls(Arc::new(tls)),
         router: router(Arc::clone(service), probes, passage.clone()),
-        limits: Limits::standard(),
+        limits: Limits::standard().within(open_files()),
         clock,
+        unproved: unproved(service),
         tracker: lifecycle.tracker.clone(),
         stop: lifecycle.stop.clone(),
     };
@@ -225,6 +232,31 @@ async fn open_doors(
     Ok(address)
 }
 
+/// Counts peers that the listener refuses; what else is wrong with them is in the log.
+fn unproved(service: &Arc<Service>) -> Arc<dyn Fn(IpAddr, &'static str) + Send + Sync> {
+    let service = Arc::clone(service);
+    Arc::new(move |from, code| {
+        // The listener has answered already; whether it was one too many changes nothing.
+        let _ = service.heed_unproved(Some(Neighbour::of(from)), code);
+    })
+}
+
+/// How many files the process may open, after asking the system for all that it may have.
+fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let granted = match setrlimit(Resource::Nofile, all) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    granted.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |error| StartError::Listen(address, error);
     let socket = TcpListener::bind(address).await.map_err(failed)?;
@@ -239,6 +271,13 @@ fn background(service: &Arc<Service>, certificate: Arc<ServerCertificate>, lifec
         let service = Arc::clone(&sweeping);
         async move {
             told("sweep", service.sweep().await);
+        }
+    });
+    let counting = Arc::clone(service);
+    lifecycle.repeat(COUNT_EVERY, move || {
+        let service = Arc::clone(&counting);
+        async move {
+            told("count of refusals", service.record_overflow().await);
         }
     });
     let rotating = Arc::clone(service);
@@ -397,5 +436,7 @@ const AUTHORITY_DIRECTORY: &str = "ca";
 /// How long a stop waits for requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often what was refused beyond recording is recorded as counts.
+const COUNT_EVERY: Duration = Duration::from_mins(1);
 const ROTATE_EVERY: Duration = Duration::from_mins(1);
 const PROBE_EVERY: Duration = Duration::from_secs(2);

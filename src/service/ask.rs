@@ -1,16 +1,14 @@
 //! Asking policy, and recording its no.
 //!
-//! Promises: every refusal is an event with the whole question (DESIGN promise 2); the text that
-//! a caller gets is policy's own.
+//! Promises: every refusal is an event with the whole question, or counted in one where a caller is
+//! refused too often (DESIGN promise 2); the text that a caller gets is policy's own.
 //! Refuses: to mint. A permit of the admin plane is used up here.
 
 use crate::attestation::{Caller, Claimant};
 use crate::audit::{Commitment, EventKind, Key, Value};
 use crate::elevation::{Request, WaitsFor};
 use crate::identity::Subject;
-use crate::policy::{
-    Act, Ask, Denial, OperateVerb, Permit, Principal, Record, RevokeAct, Verdict, decide,
-};
+use crate::policy::{Act, Ask, Denial, OperateVerb, Permit, Principal, RevokeAct, Verdict, decide};
 use crate::service::{Call, Refusal, Service, ServiceError};
 use crate::store::Reason;
 use crate::time::Seconds;
@@ -66,16 +64,20 @@ impl Service {
 
     /// Records a refusal that is not about an elevation's opening.
     pub(crate) async fn refused(&self, call: &Call, denial: &Denial) -> ServiceError {
-        self.metrics.refused(denial.reason().code());
+        let code = denial.reason().code();
+        self.metrics.refused(code);
+        if let Err(too_many) = self.spare_ledger(&call.caller, code) {
+            return too_many;
+        }
         let kind = match denial.ask().act {
             Act::Elevate(_) | Act::Issue { .. } => EventKind::SvidDenied,
             Act::Operate(_) | Act::ReadAudit { .. } | Act::Revoke(_) => EventKind::RequestDenied,
         };
         let event = call
             .event(kind, self.clock.now())
-            .with(Key::Outcome, denial.reason().code())
+            .with(Key::Outcome, code)
             .with(Key::Policy, denial.digest().to_string())
-            .and("verdict", verdict(&denial.record()));
+            .and("verdict", Value::record(denial.record()));
         let event = match denial.ask().entry_subject() {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,
@@ -95,10 +97,13 @@ impl Service {
         &self,
         call: &Call,
         subject: Option<&Subject>,
-        code: &str,
+        code: &'static str,
         error: ServiceError,
     ) -> ServiceError {
         self.metrics.refused("rule");
+        if let Err(too_many) = self.spare_ledger(&call.caller, code) {
+            return too_many;
+        }
         let event = call
             .event(EventKind::SvidDenied, self.clock.now())
             .with(Key::Outcome, code);
@@ -169,12 +174,12 @@ pub(crate) fn principal(caller: &Caller) -> Principal {
     }
 }
 
-/// A question's record as an event carries it.
-pub(crate) fn verdict(record: &Record) -> Value {
-    Value::Map(
-        record
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from_json(value)))
-            .collect(),
-    )
+/// Whose idempotency keys are whose: each running holder has its own, because two processes of one
+/// subject choose theirs without knowing of each other.
+pub(crate) fn retrier(caller: &Caller) -> String {
+    match caller {
+        Caller::Claimant(claimant) => format!("{caller}@{}", claimant.token),
+        Caller::Operator(_) | Caller::Token(..) => caller.to_string(),
+        Caller::Workload(workload) => format!("{caller}@{}", workload.instance),
+    }
 }

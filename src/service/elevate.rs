@@ -7,13 +7,13 @@
 //! one subject.
 
 use crate::attestation::Caller;
-use crate::audit::{Event, EventKind, Key};
+use crate::audit::{Event, EventKind, Key, Value};
 use crate::elevation::{Elevation, Instances, Request, Requester, State, Ticket};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Outlook, Permit, Verdict, decide, suppose};
 use crate::scope::Scope;
-use crate::service::ask::{principal, verdict, waits_for};
+use crate::service::ask::{principal, retrier, waits_for};
 use crate::service::issue::{elevate_act, is_let_in};
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
@@ -103,6 +103,9 @@ impl Service {
             Verdict::Denial(denial) if denial.waits_for().is_none() => Some(Refusal::of(denial)),
             Verdict::Denial(_) | Verdict::Permit(_) => None,
         };
+        if let Some(refusal) = &refusal {
+            self.spare_ledger(&call.caller, refusal.code)?;
+        }
         let (elevation, event, guards) = match verdict {
             Verdict::Permit(permit) => {
                 let event = permitted(call, &draft, &permit, now);
@@ -131,7 +134,7 @@ impl Service {
             open_max: OPEN_PER_SUBJECT_MAX,
         };
         let opened = self.store.open_elevation(new).await?;
-        self.elevations_changed();
+        self.elevation_moved(opened.row.elevation.id);
         match refusal {
             Some(refusal) if matches!(opened.row.elevation.state, State::Denied { .. }) => {
                 let elevation = Some(opened.row.elevation.id);
@@ -269,7 +272,7 @@ fn permitted(call: &Call, elevation: &Elevation, permit: &Permit, now: Timestamp
     opening(EventKind::ElevationApproved, call, elevation, now)
         .with(Key::Outcome, "approved")
         .with(Key::Policy, permit.digest().to_string())
-        .and("verdict", verdict(&permit.record()))
+        .and("verdict", Value::record(permit.record()))
 }
 
 fn denied(call: &Call, elevation: &Elevation, denial: &Denial, now: Timestamp) -> Event {
@@ -281,7 +284,7 @@ fn denied(call: &Call, elevation: &Elevation, denial: &Denial, now: Timestamp) -
         .with(Key::Outcome, outcome)
         .with(Key::Policy, denial.digest().to_string())
         .and("refusal", denial.reason().code())
-        .and("verdict", verdict(&denial.record()))
+        .and("verdict", Value::record(denial.record()))
 }
 
 /// What every opening says of the request.
@@ -322,7 +325,7 @@ fn retry_key(call: &Call, asked: &ElevateRequest) -> Option<RetryKey> {
     let key = asked.idempotency_key.clone()?;
     let digest = crate::x509::Fingerprint::of(format!("{asked:?}").as_bytes());
     Some(RetryKey {
-        caller: call.caller.to_string(),
+        caller: retrier(&call.caller),
         key,
         request: *digest.as_bytes(),
     })

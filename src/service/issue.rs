@@ -15,6 +15,8 @@
 //! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
 //! holders: who has a say over rights gets no certificate with them.
 
+use futures_util::StreamExt as _;
+
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
 use crate::id::{ElevationId, Instance, TokenId};
@@ -22,10 +24,10 @@ use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
 use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
-use crate::service::ask::principal;
+use crate::service::ask::{principal, retrier};
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
-use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
+use crate::store::{Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
@@ -86,6 +88,31 @@ impl Service {
             }),
             Ok(issued) => Ok(issued),
         }
+    }
+
+    /// Mints many SVIDs, each as [`Self::issue`] does and in a place of its own: one that fails
+    /// leaves the others as they are. A request that is already refused is answered as it is.
+    /// Answers keep the order.
+    pub async fn issue_many<E: From<ServiceError>>(
+        &self,
+        call: &Call,
+        requests: Vec<Result<IssueRequest, E>>,
+    ) -> Vec<Result<Issued, E>> {
+        let walk = |request: Result<IssueRequest, E>| async move {
+            match request {
+                Ok(request) => {
+                    let _place = self.admitted(call).await?;
+                    self.issue(call, request).await.map_err(E::from)
+                }
+                Err(refused) => Err(refused),
+            }
+        };
+        // Together they share the store's commits.
+        futures_util::stream::iter(requests)
+            .map(walk)
+            .buffered(WALKS_AT_ONCE_MAX)
+            .collect()
+            .await
     }
 
     async fn issue_to(
@@ -188,8 +215,8 @@ impl Service {
                     .await?
             }
         };
-        if elevation.is_some() {
-            self.elevations_changed();
+        if let Some(elevation) = &elevation {
+            self.elevation_moved(elevation.id);
         }
         Ok(svid)
     }
@@ -280,21 +307,15 @@ impl Service {
         scope: &Scope,
         instance: Instance,
     ) -> Result<ElevationId, ServiceError> {
-        let filter = ElevationFilter {
-            subject: Some(subject.clone()),
-            scope: Some(scope.clone()),
-            open_only: true,
-            ..ElevationFilter::default()
-        };
         let open = self
             .store
-            .elevations(filter, None, OPEN_LOOKED_AT_MAX)
+            .open_elevations(subject, scope, OPEN_LOOKED_AT_MAX)
             .await?;
         let serves = |elevation: &Elevation| match elevation.request.instances {
             Instances::One(one) => one == instance,
             Instances::All | Instances::Count(_) => true,
         };
-        let newest = open.into_iter().rev().map(|row| row.elevation).find(serves);
+        let newest = open.into_iter().rev().find(serves);
         newest
             .map(|elevation| elevation.id)
             .ok_or(ServiceError::NoElevation)
@@ -329,6 +350,7 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         ServiceError::Bundle(_)
         | ServiceError::Busy
         | ServiceError::ClockInDoubt(_)
+        | ServiceError::Crowded { .. }
         | ServiceError::Entry(_)
         | ServiceError::Finish(_)
         | ServiceError::Field(_)
@@ -340,7 +362,8 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         | ServiceError::Request(_)
         | ServiceError::Setup(_)
         | ServiceError::Store(_)
-        | ServiceError::Token => None,
+        | ServiceError::Token
+        | ServiceError::TooMany { .. } => None,
     }
 }
 
@@ -434,7 +457,7 @@ fn retry_key(call: &Call, request: &IssueRequest, csr: &VerifiedCsr) -> Option<R
     );
     let digest = crate::x509::Fingerprint::of(asked.as_bytes());
     Some(RetryKey {
-        caller: call.caller.to_string(),
+        caller: retrier(&call.caller),
         key,
         request: *digest.as_bytes(),
     })
@@ -445,5 +468,7 @@ fn less_the_inclusive_second(life: Seconds) -> Seconds {
     Seconds::new(life.count().saturating_sub(1))
 }
 
+/// How many walks of one call go on at once; the others wait for their turn.
+const WALKS_AT_ONCE_MAX: usize = 64;
 /// How many open elevations of one subject and scope are looked at: all that there can be.
 const OPEN_LOOKED_AT_MAX: u32 = OPEN_PER_SUBJECT_MAX;

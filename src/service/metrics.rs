@@ -21,6 +21,8 @@ use crate::service::Service;
 pub(crate) struct Metrics {
     minted: Family<Kind, Counter>,
     refused: Family<Why, Counter>,
+    overflowed: Family<Who, Counter>,
+    turned_away: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -34,6 +36,11 @@ struct Why {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Who {
+    caller: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Issuer {
     issuer: &'static str,
 }
@@ -43,10 +50,15 @@ impl Default for Metrics {
         let new = Self {
             minted: Family::default(),
             refused: Family::default(),
+            overflowed: Family::default(),
+            turned_away: Counter::default(),
         };
         for profile in [BASE, ELEVATED] {
             // A series that is there from the start can be alerted on.
             drop(new.minted.get_or_create(&Kind { profile }));
+        }
+        for caller in [PROVED, UNPROVED] {
+            drop(new.overflowed.get_or_create(&Who { caller }));
         }
         new
     }
@@ -61,6 +73,16 @@ impl Metrics {
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Why { reason }).inc();
     }
+
+    /// A refusal that is counted and not recorded on its own.
+    pub(crate) fn overflowed(&self, proved: bool) {
+        let caller = if proved { PROVED } else { UNPROVED };
+        self.overflowed.get_or_create(&Who { caller }).inc();
+    }
+
+    pub(crate) fn turned_away(&self) {
+        self.turned_away.inc();
+    }
 }
 
 impl Service {
@@ -71,6 +93,17 @@ impl Service {
         let doubt = Gauge::<i64>::default();
         registry.register("svids_minted", "SVIDs minted", self.metrics.minted.clone());
         registry.register("refusals", "Requests refused", self.metrics.refused.clone());
+        registry.register(
+            "refusals_counted",
+            "Refusals that were counted and not recorded one by one",
+            self.metrics.overflowed.clone(),
+        );
+        registry.register(
+            "mints_turned_away",
+            "Requests to mint that found no place in time",
+            self.metrics.turned_away.clone(),
+        );
+        self.register_crowd(&mut registry);
         registry.register(
             "issuer_not_after_seconds",
             "Issuer's last second",
@@ -94,6 +127,24 @@ impl Service {
         let _ = encode(&mut text, &registry);
         text
     }
+
+    /// How full it is at this moment.
+    fn register_crowd(&self, registry: &mut Registry) {
+        let (walks, line) = self.crowd();
+        for (name, help, count) in [
+            ("mints_under_way", "Walks that hold a place", walks),
+            ("mints_waiting", "Callers in line for a place", line),
+            (
+                "elevation_waits",
+                "Callers who wait for an elevation to move",
+                self.waiting(),
+            ),
+        ] {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            registry.register(name, help, gauge);
+        }
+    }
 }
 
 impl fmt::Debug for Metrics {
@@ -104,3 +155,5 @@ impl fmt::Debug for Metrics {
 
 const BASE: &str = "base";
 const ELEVATED: &str = "elevated";
+const PROVED: &str = "proved";
+const UNPROVED: &str = "unproved";

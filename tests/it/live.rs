@@ -76,6 +76,11 @@ impl Place {
 }
 
 impl Live {
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the line that says where it serves.
     #[track_caller]
     pub(crate) fn until_serving(&mut self) {
@@ -102,6 +107,14 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// What of it lies in memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
     }
 
     /// `kill -9`. Answers what it had said.

@@ -4,7 +4,8 @@
 //! secret that the store knows, or a token that a configured issuer signed. No handler behind the
 //! door runs without one.
 //! Refuses: two proofs at once, tokens anywhere but at the mint, and what proxies say about
-//! others (`X-Forwarded-*`, XFCC: assurance M13).
+//! others (`X-Forwarded-*`, XFCC: assurance M13). Who asks or fails too often is told when to ask
+//! again.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::api::listener::Peer;
 use crate::api::problem::Problem;
 use crate::api::request::Noted;
-use crate::attestation::{Bearer, Caller};
+use crate::attestation::{Bearer, Caller, Neighbour};
 use crate::service::{Call, Service, ServiceError};
 use crate::wire::problem::ProblemKind;
 
@@ -42,26 +43,16 @@ impl FromRequestParts<Arc<Service>> for Arriving {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>();
-        let source = peer.map(Peer::ip);
-        let certificate = peer.and_then(|peer| peer.certificate.clone());
-        let caller = match (bearer(&parts.headers)?, certificate) {
-            (None, None) => return Err(nobody()),
-            (None, Some(names)) => {
-                let workload = service.workload(&names).map_err(|error| {
-                    Problem::of(ProblemKind::Unauthenticated, "certificate", &error)
-                })?;
-                Caller::Workload(workload)
+        let source = parts.extensions.get::<Peer>().map(Peer::ip);
+        let caller = match proved(parts, service).await {
+            Ok(caller) => caller,
+            Err(problem) if problem.kind() == ProblemKind::Unauthenticated => {
+                service.heed_unproved(source.map(Neighbour::of), problem.code())?;
+                return Err(problem);
             }
-            (Some(Shown::Secret(bearer)), None) => holder(service, &bearer).await?,
-            (Some(Shown::Token(token)), None) => service.claimant(&token).await?,
-            (Some(_), Some(_)) => {
-                return Err(
-                    unproved("two_proofs", "there is a certificate and a bearer secret")
-                        .with_next("send one of them"),
-                );
-            }
+            Err(problem) => return Err(problem),
         };
+        service.heed(&caller)?;
         if let Some(noted) = parts.extensions.get::<Noted>() {
             noted.caller(&caller);
         }
@@ -97,6 +88,28 @@ enum Shown {
     Token(Zeroizing<String>),
 }
 
+/// Who it is, by the one proof that he gave.
+async fn proved(parts: &Parts, service: &Service) -> Result<Caller, Problem> {
+    let peer = parts.extensions.get::<Peer>();
+    let certificate = peer.and_then(|peer| peer.certificate.clone());
+    match (bearer(&parts.headers)?, certificate) {
+        (None, None) => Err(nobody()),
+        (None, Some(names)) => {
+            let workload = service.workload(&names).map_err(|error| {
+                Problem::of(ProblemKind::Unauthenticated, "certificate", &error)
+            })?;
+            Ok(Caller::Workload(workload))
+        }
+        (Some(Shown::Secret(bearer)), None) => holder(service, &bearer).await,
+        (Some(Shown::Token(token)), None) => Ok(service.claimant(&token).await?),
+        (Some(_), Some(_)) => Err(unproved(
+            "two_proofs",
+            "there is a certificate and a bearer secret",
+        )
+        .with_next("send one of them")),
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Result<Option<Shown>, Problem> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let line = match (lines.next(), lines.next()) {
@@ -117,6 +130,15 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Shown>, Problem> {
     Bearer::parse(secret.trim())
         .map(|secret| Some(Shown::Secret(secret)))
         .map_err(|error| Problem::of(ProblemKind::Unauthenticated, "bearer", &error))
+}
+
+/// Whether a request says that an operator sends it; the proof comes later. Beyond the limits of
+/// the listener nobody else is heard.
+pub(crate) fn names_operator(headers: &HeaderMap) -> bool {
+    matches!(
+        bearer(headers),
+        Ok(Some(Shown::Secret(Bearer::Operator(..))))
+    )
 }
 
 async fn holder(service: &Service, bearer: &Bearer) -> Result<Caller, Problem> {

@@ -9,7 +9,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use protem::api::health::Probes;
 use protem::api::http::router;
-use protem::api::listener::Peer;
+use protem::api::listener::{Lane, Peer};
 use protem::api::request::Passage;
 use protem::attestation::PeerNames;
 use protem::id::entropy::Entropy;
@@ -23,7 +23,7 @@ use crate::world::World;
 /// The door without its walls.
 pub(crate) struct Rest {
     router: Router,
-    world: World,
+    pub(crate) world: World,
     operator: String,
 }
 
@@ -95,6 +95,12 @@ impl Rest {
         let body = json!({ "subject": subject });
         let made = self.operator().send("POST", "/v1/tokens", &body).await;
         self.bearer(made.json["token"].as_str().unwrap())
+    }
+
+    /// How many events of a kind there are.
+    pub(crate) async fn events(&self, kind: &str) -> usize {
+        let ledger = self.world.ledger().await;
+        ledger.iter().filter(|one| *one == kind).count()
     }
 
     /// The holder of a base SVID.
@@ -192,6 +198,7 @@ impl Caller {
         request.extensions_mut().insert(Peer {
             address: SocketAddr::from(([127, 0, 0, 1], 4_000)),
             certificate: self.certificate.clone(),
+            lane: Lane::Served,
         });
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
