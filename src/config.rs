@@ -4,6 +4,8 @@
 //! `deploy/config/server.toml`, which a test reads; secrets appear as paths only.
 //! Refuses: environment variables. What a server does is in its file.
 
+mod strangers;
+
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,8 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::config::strangers::{ForeignFile, IssuerFile};
 use crate::identity::{SpiffeIdError, TrustDomain};
 use crate::pki::{ProfileError, ProfileName, Profiles};
+
+pub use crate::config::strangers::{ForeignConfig, IssuerConfig, StrangersError};
 
 /// A valid server configuration.
 #[derive(Clone, Debug)]
@@ -37,6 +42,12 @@ pub struct ServerConfig {
     pub serial_instance: u8,
     /// The policy bundle that is activated at the first start.
     pub first_policy: Option<PathBuf>,
+    /// Roots under which others sign SVIDs of the own trust domain, PEM.
+    pub own_bundle: Vec<PathBuf>,
+    /// Issuers whose tokens are let in.
+    pub token_issuers: Vec<IssuerConfig>,
+    /// Trust domains whose SVIDs are let in.
+    pub foreign: Vec<ForeignConfig>,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -74,6 +85,9 @@ pub enum ConfigError {
     /// Serial instance out of range.
     #[error("`serial_instance` must be 1 to 127")]
     SerialInstance,
+    /// A table of who else is let in.
+    #[error("`token_issuer` or `foreign_trust_domain` is refused")]
+    Strangers(#[from] StrangersError),
     /// A name that cannot stand in a certificate.
     #[error("`{0}` is no DNS name: use lower-case labels of `a-z 0-9 -`, no wildcard")]
     DnsName(String),
@@ -108,6 +122,9 @@ impl ServerConfig {
             profiles: Profiles::shipped()?,
             serial_instance: 1,
             first_policy: None,
+            own_bundle: Vec::new(),
+            token_issuers: Vec::new(),
+            foreign: Vec::new(),
             log: LogConfig {
                 filter: "warn".to_owned(),
                 json: false,
@@ -136,11 +153,13 @@ impl ServerFile {
             None => Profiles::shipped()?,
             Some(directory) => read_profiles(directory)?,
         };
+        let trust_domain = self.trust_domain.parse();
+        let trust_domain: TrustDomain = trust_domain.map_err(ConfigError::TrustDomain)?;
         Ok(ServerConfig {
-            trust_domain: self
-                .trust_domain
-                .parse()
-                .map_err(ConfigError::TrustDomain)?,
+            own_bundle: self.own_bundle,
+            token_issuers: strangers::issuers(self.token_issuer, &trust_domain)?,
+            foreign: strangers::foreign(self.foreign_trust_domain, &trust_domain)?,
+            trust_domain,
             data: self.data,
             listen: self.listen,
             observe: self.observe,
@@ -199,6 +218,12 @@ struct ServerFile {
     #[serde(default = "one")]
     serial_instance: u8,
     first_policy: Option<PathBuf>,
+    #[serde(default)]
+    own_bundle: Vec<PathBuf>,
+    #[serde(default)]
+    token_issuer: Vec<IssuerFile>,
+    #[serde(default)]
+    foreign_trust_domain: Vec<ForeignFile>,
     #[serde(default = "info")]
     log: String,
     #[serde(default)]
@@ -248,5 +273,27 @@ mod tests {
             assert_ne!(text, sample, "{from}");
             assert!(parse(&text).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn what_the_sample_leaves_out_is_read_when_it_is_put_in() {
+        let sample = include_str!("../deploy/config/server.toml");
+        let is_setting = |line: &str| {
+            let (name, _) = line.split_once(" = ").unwrap_or((line, ""));
+            line.starts_with("[[") || !name.contains(|c: char| !c.is_ascii_lowercase() && c != '_')
+        };
+        let (top, tables) = sample.split_at(sample.find("# Roots under which").unwrap());
+        let put_in = tables.lines().map(|line| match line.strip_prefix("# ") {
+            Some(inner) if is_setting(inner) && !inner.starts_with("jwks_file") => inner,
+            _ => line,
+        });
+        let text = format!("{top}{}", put_in.collect::<Vec<_>>().join("\n"));
+        let config = parse(&text).unwrap();
+        assert_eq!(config.own_bundle.len(), 1);
+        assert_eq!(config.foreign[0].domain.prefix(), "/foreign/cluster.local");
+        let issuer = &config.token_issuers[0];
+        assert_eq!(issuer.issuer.terms().require["event_name"], "push");
+        assert!(issuer.private_addresses);
+        assert!(parse(&text.replace("# jwks_file", "jwks_file")).is_err());
     }
 }

@@ -35,6 +35,7 @@
 //! | walks | [`service`] | issue, elevate, revoke, sweep, search, and the admin plane |
 //! | doors | [`api`] | REST over TLS: connections, extractors, problems, one file an endpoint |
 //! | doors | [`client`] | the same door from outside |
+//! | doors | [`keyset`] | the keys of token issuers, from files and over the net |
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
 //! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
@@ -68,6 +69,7 @@
 //! | event | one audit record, with one canonical text | [`audit::SealedEvent`] |
 //! | ledger | all events, numbered from 1 without gaps | [`store::Store::events`] |
 //! | caller | who is on the other end: workload, token, operator | [`attestation::Caller`] |
+//! | claimant | who holds a token of a configured issuer | [`attestation::Claimant`] |
 //!
 //! Checkpoint and receipt, agent and controller are words for what is still to come.
 
@@ -80,6 +82,7 @@ pub mod config;
 pub mod elevation;
 pub mod id;
 pub mod identity;
+pub mod keyset;
 pub mod lifecycle;
 #[cfg(any(doc, doctest))]
 pub mod manual;

@@ -7,6 +7,7 @@
 //! | [`decisions`] | whoever wants to change it | as needed |
 //! | [`operating`] | whoever runs it | as needed |
 //! | [`runbook`] | whoever an alert has woken | as needed |
+//! | [`strangers`] | whoever has a mesh, SPIRE or CI already | 5 minutes |
 //!
 //! Promises: what stands here holds for this version; what does not hold yet is said in the same
 //! place. Examples are compiled and run as tests. `tests/it/manual.rs` fails when a test, limit or
@@ -16,5 +17,6 @@
 pub mod decisions;
 pub mod operating;
 pub mod runbook;
+pub mod strangers;
 pub mod threats;
 pub mod walk;

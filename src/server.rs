@@ -8,14 +8,17 @@
 //! Promises: it starts whole or not at all; what it says on start is what an operator needs next.
 //! Refuses: a second server on the same store, a half-readable configuration.
 
+mod bundles;
 mod certificate;
 mod desk;
 mod dev;
 mod doctor;
 mod peers;
 mod start;
+mod strangers;
 mod watch;
 
+pub use crate::server::bundles::BundleError;
 pub use crate::server::desk::{
     DeskError, Supposed, backup_store, check_policy, explain_policy, restore_store, test_policy,
 };

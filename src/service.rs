@@ -8,6 +8,7 @@
 mod admission;
 mod allowance;
 mod ask;
+pub mod callers;
 pub mod clock;
 pub mod elevate;
 pub mod entries;
@@ -28,12 +29,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::attestation::Caller;
+use crate::audit::{Event, EventKind};
 use crate::id::PolicyVersion;
 use crate::id::entropy::Entropy;
 use crate::pki::{Authority, TrustBundle};
 use crate::policy::Bundle;
 use crate::service::admission::Admission;
 use crate::service::allowance::Allowance;
+use crate::service::callers::Strangers;
 use crate::service::clock::ClockWatch;
 use crate::service::metrics::Metrics;
 use crate::service::waits::Waits;
@@ -56,6 +59,17 @@ pub struct Service {
     allowance: Allowance,
     waits: Waits,
     metrics: Metrics,
+    /// Whom others vouch for.
+    strangers: Strangers,
+}
+
+impl Call {
+    /// An event that the caller causes, with who vouches for him.
+    pub(crate) fn event(&self, kind: EventKind, at: Timestamp) -> Event {
+        let event = Event::new(kind, at, &self.caller.to_string());
+        let vouched = self.caller.vouched().into_iter();
+        vouched.fold(event, |event, (name, text)| event.and(name, text))
+    }
 }
 
 /// The policy that decides.
@@ -102,6 +116,7 @@ impl Service {
             allowance: Allowance::default(),
             waits: Waits::default(),
             metrics: Metrics::default(),
+            strangers: Strangers::default(),
         };
         service.refresh_policy().await?;
         Ok(service)

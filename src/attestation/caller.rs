@@ -1,11 +1,14 @@
-//! The caller: workload, join token or operator.
+//! The caller: workload, holder of a token, or operator.
 //!
-//! Promises: [`Workload::from_peer`] accepts exactly the names that protem mints; the elevated
-//! caller stays visible as such, so that policy can refuse him (assurance S15, S16).
+//! Promises: [`Workload::from_peer`] accepts exactly the names that protem mints, and
+//! [`Workload::from_foreign_peer`] those of one foreign trust domain under their names here; the
+//! elevated caller stays visible as such, so that policy can refuse him (assurance S15, S16).
 //! Refuses: to judge a certificate's chain or time: the TLS layer and the door did that before.
 
 use std::fmt;
 
+use crate::attestation::foreign::ForeignTrustDomain;
+use crate::attestation::issuer::Claimant;
 use crate::id::{Instance, OperatorId, TokenId};
 use crate::identity::{SpiffeId, SpiffeIdError, Subject, TrustDomain};
 use crate::scope::{SvidName, SvidNameError};
@@ -14,6 +17,8 @@ use crate::time::Timestamp;
 /// Who asks, proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
+    /// Whoever holds a token that a configured issuer signed.
+    Claimant(Claimant),
     /// Whoever holds an operator credential.
     Operator(OperatorId),
     /// Whoever holds an unspent join token, for the subject that it was made for.
@@ -22,10 +27,13 @@ pub enum Caller {
     Workload(Workload),
 }
 
-/// A caller that came with a certificate which verifies under protem's root.
+/// A caller that came with a certificate which verifies under protem's root, or under the bundle of
+/// a configured trust domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// Whom the certificate names.
+    /// What the certificate calls him, where another authority than protem's vouches for him.
+    pub foreign: Option<SpiffeId>,
+    /// Whom the certificate names, in the own trust domain.
     pub name: SvidName,
     /// The key it was made for: the instance, for direct callers.
     pub instance: Instance,
@@ -40,6 +48,8 @@ pub struct PeerNames {
     pub uris: Vec<String>,
     /// Every DNS SAN, in order.
     pub dns: Vec<String>,
+    /// The key identifier of the issuer, as the certificate has it.
+    pub issuer_key_id: Option<Vec<u8>>,
     /// SHA-256 of the SPKI.
     pub key_sha256: [u8; 32],
     /// The certificate's last second.
@@ -49,6 +59,9 @@ pub struct PeerNames {
 /// Why a certificate makes no caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttestationError {
+    /// A foreign name with a part that marks a scope.
+    #[error("the certificate's name has a part that is reserved for scopes; call with a base SVID")]
+    Elevated,
     /// Of another trust domain.
     #[error("the certificate is of trust domain `{0}`, which this authority does not serve")]
     ForeignTrustDomain(TrustDomain),
@@ -72,25 +85,54 @@ impl Workload {
     /// # Errors
     /// The rule of the SVID form that the certificate breaks.
     pub fn from_peer(peer: &PeerNames, served: &TrustDomain) -> Result<Self, AttestationError> {
-        let [uri] = peer.uris.as_slice() else {
-            return Err(AttestationError::UriCount(peer.uris.len()));
-        };
+        let uri = peer.spiffe_id()?;
         let dns = match peer.dns.as_slice() {
             [] => None,
             [one] => Some(one.as_str()),
             several => return Err(AttestationError::SeveralDnsNames(several.len())),
         };
-        let uri: SpiffeId = uri.parse()?;
         if uri.trust_domain() != served {
             return Err(AttestationError::ForeignTrustDomain(
                 uri.trust_domain().clone(),
             ));
         }
         Ok(Self {
+            foreign: None,
             name: SvidName::from_sans(&uri, dns)?,
             instance: Instance::from_bytes(peer.key_sha256),
             not_after: peer.not_after,
         })
+    }
+
+    /// The workload that a verified certificate of a foreign trust domain names. Its DNS names mean
+    /// nothing here.
+    ///
+    /// # Errors
+    /// As [`ForeignTrustDomain::subject`].
+    pub fn from_foreign_peer(
+        peer: &PeerNames,
+        of: &ForeignTrustDomain,
+    ) -> Result<Self, AttestationError> {
+        let id = peer.spiffe_id()?;
+        Ok(Self {
+            name: SvidName::Base(of.subject(&id)?),
+            foreign: Some(id),
+            instance: Instance::from_bytes(peer.key_sha256),
+            not_after: peer.not_after,
+        })
+    }
+}
+
+impl PeerNames {
+    /// The one SPIFFE ID (X509-SVID 2).
+    ///
+    /// # Errors
+    /// [`AttestationError::UriCount`] or [`AttestationError::SpiffeId`].
+    pub fn spiffe_id(&self) -> Result<SpiffeId, AttestationError> {
+        match self.uris.as_slice() {
+            [uri] => Ok(uri.parse()?),
+            uris => Err(AttestationError::UriCount(uris.len())),
+        }
     }
 }
 
@@ -99,9 +141,25 @@ impl Caller {
     #[must_use]
     pub const fn subject(&self) -> Option<&Subject> {
         match self {
+            Self::Claimant(claimant) => Some(&claimant.subject),
             Self::Operator(_) => None,
             Self::Token(_, subject) => Some(subject),
             Self::Workload(workload) => Some(workload.name.subject()),
+        }
+    }
+
+    /// Who vouches for him, where it is not protem: fields of every event that he causes.
+    #[must_use]
+    pub fn vouched(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Claimant(claimant) => vec![
+                ("token", claimant.token.clone()),
+                ("token_issuer", claimant.issuer.to_string()),
+            ],
+            Self::Workload(Workload {
+                foreign: Some(id), ..
+            }) => vec![("foreign_id", id.to_string())],
+            Self::Operator(_) | Self::Token(..) | Self::Workload(_) => Vec::new(),
         }
     }
 }
@@ -110,6 +168,7 @@ impl Caller {
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Claimant(claimant) => write!(f, "claimant:{}", claimant.subject),
             Self::Operator(id) => write!(f, "operator:{id}"),
             Self::Token(id, _) => write!(f, "token:{id}"),
             Self::Workload(workload) => match workload.name.scope() {
@@ -128,6 +187,7 @@ mod tests {
         let names = PeerNames {
             uris: uris.iter().map(ToString::to_string).collect(),
             dns: dns.iter().map(ToString::to_string).collect(),
+            issuer_key_id: None,
             key_sha256: [7; 32],
             not_after: Timestamp::from_unix_s(9).unwrap(),
         };

@@ -47,6 +47,10 @@ pub struct EntryTerms {
 pub enum Obtainer {
     /// The agent with this SPIFFE ID.
     Agent(SpiffeId),
+    /// Nobody here: a foreign trust domain gives the workload its base identity.
+    Foreign,
+    /// Whoever holds a token of this issuer (`iss`) whose claims make the subject.
+    Issuer(String),
     /// Whoever holds a join token made for the subject.
     Token,
 }
@@ -61,7 +65,10 @@ pub enum EntryTermsError {
     #[error("life `{0}` lies outside `1m` to `1d`")]
     Life(Seconds),
     /// Nobody could ever obtain the SVID.
-    #[error("obtained_by is empty: name `token` or the SPIFFE ID of an agent")]
+    #[error(
+        "obtained_by is empty: name `token`, the URL of a token issuer, the SPIFFE ID of an agent, \
+         or `foreign`"
+    )]
     NobodyObtains,
     /// Together the obtainers are longer than an event could carry beside the rest.
     #[error(
@@ -119,14 +126,33 @@ impl EntryTerms {
     }
 }
 
+impl Entry {
+    /// Whether a current SVID obtains the next one. Not where tokens of issuers alone give them: a
+    /// CI job that is over must not live on in its certificate.
+    #[must_use]
+    pub fn renews_itself(&self) -> bool {
+        let obtainers = &self.terms.obtained_by;
+        obtainers.iter().any(|one| match one {
+            Obtainer::Agent(_) | Obtainer::Token => true,
+            Obtainer::Foreign | Obtainer::Issuer(_) => false,
+        })
+    }
+}
+
 impl FromStr for Obtainer {
     type Err = SpiffeIdError;
 
     fn from_str(text: &str) -> Result<Self, SpiffeIdError> {
-        if text == TOKEN {
-            Ok(Self::Token)
-        } else {
-            text.parse().map(Self::Agent)
+        match text {
+            TOKEN => Ok(Self::Token),
+            FOREIGN => Ok(Self::Foreign),
+            url if url.starts_with("https://")
+                && url.len() <= ISSUER_BYTES_MAX
+                && url.bytes().all(|byte| byte.is_ascii_graphic()) =>
+            {
+                Ok(Self::Issuer(url.to_owned()))
+            }
+            id => id.parse().map(Self::Agent),
         }
     }
 }
@@ -135,6 +161,8 @@ impl fmt::Display for Obtainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Agent(id) => fmt::Display::fmt(id, f),
+            Self::Foreign => f.write_str(FOREIGN),
+            Self::Issuer(url) => f.write_str(url),
             Self::Token => f.write_str(TOKEN),
         }
     }
@@ -154,4 +182,31 @@ pub const HINT_BYTES_MAX: usize = 64;
 const ENTRY_LIFE_MIN: Seconds = Seconds::new(60);
 /// DESIGN section 6: the longest base life is a day.
 const ENTRY_LIFE_MAX: Seconds = Seconds::new(86_400);
+const ISSUER_BYTES_MAX: usize = 1_024;
+const FOREIGN: &str = "foreign";
 const TOKEN: &str = "token";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_obtainer_prints_as_it_is_read() {
+        for text in [
+            "token",
+            "foreign",
+            "https://ci.example/a",
+            "spiffe://td/agent",
+        ] {
+            assert_eq!(text.parse::<Obtainer>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "Token",
+            "http://ci.example",
+            "https://ci.example\ntoken",
+        ] {
+            assert!(text.parse::<Obtainer>().is_err(), "{text}");
+        }
+    }
+}

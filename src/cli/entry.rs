@@ -60,7 +60,8 @@ pub(crate) struct Put {
     /// What the workload must show on its host, such as `unix:uid:1000`; may be repeated
     #[arg(long = "selector", value_name = "SELECTOR", conflicts_with = "file")]
     selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, or an agent's SPIFFE ID; may be repeated
+    /// Who may obtain the SVID: `token`, the URL of a token issuer, an agent's SPIFFE ID, or
+    /// `foreign` where another trust domain gives it; may be repeated
     #[arg(long = "obtained-by", value_name = "WHO", default_value = "token")]
     obtained_by: Vec<String>,
     /// How long a base SVID lives

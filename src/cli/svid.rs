@@ -44,20 +44,24 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "FILE")]
     csr: PathBuf,
     #[command(flatten)]
-    token: JoinToken,
+    first: FirstProof,
     #[command(flatten)]
     wish: Wish,
 }
 
 /// The first proof of a workload.
 #[derive(Args)]
-pub(crate) struct JoinToken {
+pub(crate) struct FirstProof {
     /// Prove the caller with this join token
     #[arg(long, value_name = "TOKEN", conflicts_with_all = ["svid", "operator"])]
     join_token: Option<String>,
     /// Prove the caller with the join token in this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["join_token", "svid", "operator"])]
     join_token_file: Option<PathBuf>,
+    /// Prove the caller with the token in this file, such as a CI system or a cloud gives to a job
+    #[arg(long, value_name = "FILE",
+        conflicts_with_all = ["join_token", "join_token_file", "svid", "operator"])]
+    token_file: Option<PathBuf>,
 }
 
 /// What the certificate should say.
@@ -88,9 +92,12 @@ impl Verb {
     }
 }
 
-impl JoinToken {
+impl FirstProof {
     /// The proof that the options name, where they name one.
     fn proof(self) -> anyhow::Result<Option<Proof>> {
+        if let Some(path) = self.token_file {
+            return Ok(Some(Proof::TokenFile(path)));
+        }
         match (self.join_token, self.join_token_file) {
             (Some(text), _) => {
                 let token = Bearer::parse(text.trim())
@@ -112,7 +119,7 @@ impl Fetch {
             subject: self.wish.subject,
             ttl: self.wish.ttl.map(|ttl| ttl.to_string()),
         };
-        let client: Client = match self.token.proof()? {
+        let client: Client = match self.first.proof()? {
             Some(proof) => reach.client_as(proof)?,
             None => reach.client()?,
         };

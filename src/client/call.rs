@@ -131,7 +131,7 @@ impl Client {
         let roots = roots_of_file(&self.bundle)?;
         let svid = match &self.proof {
             Proof::Svid(folder) => Some(read_svid(folder, self.clock.now())?),
-            Proof::BearerFile(_) | Proof::Bearer(_) | Proof::None => None,
+            Proof::BearerFile(_) | Proof::Bearer(_) | Proof::None | Proof::TokenFile(_) => None,
         };
         let exchange = Exchange {
             address: &self.address,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::attestation::{Bearer, BearerError};
+use crate::attestation::{Bearer, BearerError, Jws, TOKEN_BYTES_MAX, TokenError};
 
 /// What proves the caller.
 pub enum Proof {
@@ -24,6 +24,8 @@ pub enum Proof {
     None,
     /// The SVID in this folder, as a TLS client certificate.
     Svid(PathBuf),
+    /// The token in this file, signed by an issuer that the server lets in.
+    TokenFile(PathBuf),
 }
 
 /// Why a file gives no secret.
@@ -45,14 +47,23 @@ pub enum SecretFileError {
         /// What is wrong.
         source: BearerError,
     },
+    /// No token.
+    #[error("`{}` holds no signed token", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: TokenError,
+    },
 }
 
 impl Proof {
     /// The value of the `Authorization` header, where there is one.
     pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, SecretFileError> {
         match self {
-            Self::BearerFile(path) => read_secret(path).map(|secret| header(&secret)),
-            Self::Bearer(secret) => Ok(header(secret)),
+            Self::BearerFile(path) => read_secret(path).map(|secret| header(&secret.reveal())),
+            Self::Bearer(secret) => Ok(header(&secret.reveal())),
+            Self::TokenFile(path) => read_token(path).map(|token| header(&token)),
             Self::None | Self::Svid(_) => Ok(None),
         }
     }
@@ -65,37 +76,55 @@ impl fmt::Debug for Proof {
             Self::Bearer(_) => f.write_str("Bearer([secret])"),
             Self::None => f.write_str("None"),
             Self::Svid(path) => write!(f, "Svid({})", path.display()),
+            Self::TokenFile(path) => write!(f, "TokenFile({})", path.display()),
         }
     }
 }
 
-fn header(secret: &Bearer) -> Option<HeaderValue> {
-    let text = Zeroizing::new(format!("Bearer {}", *secret.reveal()));
+fn header(secret: &str) -> Option<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {secret}"));
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
 fn read_secret(path: &Path) -> Result<Bearer, SecretFileError> {
-    let file = |source| SecretFileError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mut text = Zeroizing::new(String::with_capacity(SECRET_FILE_BYTES));
-    fs::File::open(path)
-        .map_err(file)?
-        .take(SECRET_FILE_BYTES_MAX)
-        .read_to_string(&mut text)
-        .map_err(file)?;
+    let text = read(path)?;
     Bearer::parse(text.trim()).map_err(|source| SecretFileError::Form {
         path: path.to_owned(),
         source,
     })
 }
 
-/// Room from the start: growing would leave copies of the secret behind.
-const SECRET_FILE_BYTES: usize = 1_024;
-const SECRET_FILE_BYTES_MAX: u64 = 1_024;
+fn read_token(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    let text = read(path)?;
+    match Jws::parse(text.trim()) {
+        Ok(_) => Ok(Zeroizing::new(text.trim().to_owned())),
+        Err(source) => Err(SecretFileError::Token {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    let file = |source| SecretFileError::File {
+        path: path.to_owned(),
+        source,
+    };
+    // Room from the start: growing would leave copies of the secret behind.
+    let mut text = Zeroizing::new(String::with_capacity(SECRET_FILE_BYTES));
+    fs::File::open(path)
+        .map_err(file)?
+        .take(SECRET_FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(file)?;
+    Ok(text)
+}
+
+/// A token of an issuer and its end of line; what is cut off there is no token any more.
+const SECRET_FILE_BYTES: usize = TOKEN_BYTES_MAX + 2;
+const SECRET_FILE_BYTES_MAX: u64 = 8_194;
 
 #[cfg(test)]
 mod tests {
@@ -114,9 +143,18 @@ mod tests {
         assert_eq!(value.to_str().unwrap(), format!("Bearer {}", *secret));
         assert!(!format!("{proof:?}").contains(&*secret));
 
+        fs::write(&path, "e30.e30.e30\n").unwrap();
+        assert!(Proof::TokenFile(path.clone()).authorization().is_err());
+        fs::write(&path, "eyJhbGciOiJFUzI1NiJ9.e30.e30\n").unwrap();
+        assert!(proof.authorization().is_err());
+        let value = Proof::TokenFile(path.clone()).authorization();
+        assert_eq!(
+            value.unwrap().unwrap(),
+            "Bearer eyJhbGciOiJFUzI1NiJ9.e30.e30"
+        );
         fs::write(&path, "two\nlines").unwrap();
         assert!(proof.authorization().is_err());
-        fs::write(&path, "a".repeat(5_000)).unwrap();
+        fs::write(&path, "a".repeat(50_000)).unwrap();
         assert!(proof.authorization().is_err());
     }
 }

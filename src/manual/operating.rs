@@ -81,6 +81,9 @@
 //! protem elevate db.read --svid DIR --out OTHER --reason "why"
 //! ```
 //!
+//! Workloads that have SVIDs already, and CI jobs that have tokens, need no join token: see
+//! [`strangers`](super::strangers).
+//!
 //! # Backup and restore
 //!
 //! `protem backup --config server.toml FILE` copies the store at one moment while the server runs,
@@ -251,6 +254,10 @@
 //! | open elevations of one subject | 100 | `OPEN_PER_SUBJECT_MAX` |
 //! | instances of one elevation | 4,096 | `BOUND_MAX` |
 //! | join token | 1 min to 1 day, else 10 min | `TOKEN_LIFE_MAX` |
+//! | issuer's token; its life; leeway | 8 KiB; 1 day; 30 s | `TOKEN_BYTES_MAX`, `LEEWAY_MAX` |
+//! | issuer's document; keys; their age | 64 KiB; 32; 1 h | `KEYS_MAX`, `KEYS_AGE_MAX` |
+//! | readings that tokens can cause | one in 30 s for each issuer | `KEYS_ASK_AGAIN_AFTER` |
+//! | bundle file of a trust domain | as chain file | `CHAIN_BYTES_MAX` |
 //! | idempotency key is known for | 25 h | `RETRY_KEPT` |
 //! | event | 65,535 bytes | `EVENT_BYTES_MAX` |
 //! | acts waiting; in one commit | 1,024; 512 | `WAITING_MAX`, `GROUP_MAX` |

@@ -12,6 +12,10 @@
 //! | the store | `protem.db` | rewrite the ledger: it is not signed yet |
 //! | an operator credential | `operator.token` | do what policy permits to operators |
 //! | a join token | in a hand, for minutes | obtain one base SVID of one subject, once |
+//! | an issuer's token | a CI job, for minutes | obtain base SVIDs of one subject till its end |
+//! | a token issuer's key | elsewhere | obtain base SVIDs of subjects whose entry names it |
+//! | a root of `own_bundle` | elsewhere | call as each workload |
+//! | a foreign trust domain's root | elsewhere | call as each of its mapped subjects |
 //! | a base SVID and its key | the workload | ask as that workload |
 //! | an elevated SVID and its key | the workload | use one scope until notAfter, ask for nothing |
 //! | the policy in force | the store, by digest | decide who gets what |
@@ -21,8 +25,9 @@
 //! # The boundaries
 //!
 //! - **Network to server.** TLS 1.3, full handshakes. Nothing is believed of a peer but a
-//!   certificate that verifies, or a secret that the store knows by its hash. Headers of proxies
-//!   count for nothing.
+//!   certificate that verifies, a secret that the store knows by its hash, or a token that a
+//!   configured issuer signed. Headers of proxies count for nothing.
+//! - **Server to issuer.** What an issuer publishes is a stranger's text; see `keyset`.
 //! - **Server to store.** One process, one file, one lock. What the disk says is parsed, not
 //!   trusted.
 //! - **Workload to mesh.** protem is not there. What the proxy enforces is what its configuration
@@ -81,6 +86,27 @@
 //! - **Foreign, ended or strangely named certificates.**
 //!   `doors::an_ended_or_foreign_certificate_opens_nothing`,
 //!   `only_names_that_protem_mints_make_a_caller`.
+//! - **Forged and bent tokens.** No algorithm but the pinned ones, no key of the token's own, no
+//!   header that changes its meaning; one spelling, no name twice, times in whole seconds, one
+//!   audience. All JWS, key set and JOSE tests of Wycheproof have their verdict.
+//!   `strangers::hostile_headers_get_their_answers`,
+//!   `strangers::hostile_claims_get_their_answers`,
+//!   `token_vectors::signed_tokens_get_their_verdicts`, and the fuzz targets `token`, `key_set`.
+//! - **An issuer that is hostile, or stands in for one.** Its address is public or configured, it
+//!   is not followed elsewhere, what it sends is bounded, and it keeps nobody waiting.
+//!   `strangers::a_hostile_issuer_gives_no_keys`,
+//!   `strangers::new_keys_are_found_and_hostile_names_ask_once`, `what_is_inside_is_not_public`,
+//!   `a_silent_issuer_is_given_up`.
+//! - **A job that is over.** Its SVID does not renew itself.
+//!   `strangers::a_job_gets_its_svid_and_with_it_its_right`.
+//! - **An authority that speaks for another trust domain.** A leaf is verified by the bundle of the
+//!   one that it names; no root serves two, and none of protem's own is foreign.
+//!   `strangers::no_authority_speaks_for_another_trust_domain`,
+//!   `strangers::bundles_that_would_cross_are_refused_at_the_start`,
+//!   `nobody_has_two_vouchers`.
+//! - **A foreign name that looks elevated, or like a subject of ours.**
+//!   `a_foreign_subject_has_one_name_here`,
+//!   `strangers::arrangement_c_foreign_svids_are_elevated_under_their_names_here`.
 //! - **Smuggling.** One host, one length, no chunks, no compression, no key twice.
 //!   `doors::a_request_names_exactly_one_host`, `doors::a_body_is_read_in_one_way`.
 //! - **Slow and many.** Heads, bodies, writes, idle and old connections, streams and resets have
@@ -169,6 +195,10 @@
 //!   stands before the newest event comes up and mints nothing for workloads until an operator
 //!   accepts the clock. What a crash left is finished at that start by the clock as it is, and many
 //!   small steps of the clock, each below five seconds, do not add up to a doubt.
-//! - **Foreign identities, other certificate authorities, persons.** Callers are workloads of the
-//!   own trust domain, join tokens and operators; nobody else is let in.
+//! - **Persons.** Callers are workloads, tokens and operators.
+//! - **A distrusted foreign root ends no connection.** It opens no new one within seconds; those
+//!   that are open end with their leaf or after an hour. Revocation lists are not read.
+//! - **A stolen token of an issuer.** It can be shown again until it ends.
+//! - **Refused tokens are logged, not recorded.** What an issuer's token is refused for at the door
+//!   stands in the log with the issuer, and in no event.
 //! - **Raw TCP behind Envoy.** No rule there reads notAfter; a greatest age is all there is.

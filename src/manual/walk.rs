@@ -26,7 +26,7 @@
 //! 2. **Request.** [`Passage`] gives it an id, refuses an ended peer, a second host and chunked
 //!    bodies, and carries an act to its end when the caller hangs up.
 //! 3. **Caller.** [`Arriving`] takes exactly one proof: the certificate ([`Workload::from_peer`])
-//!    or a bearer secret ([`Bearer`]). Only this endpoint takes a join token.
+//!    or a bearer ([`Bearer`], [`Jws`]). Only this endpoint takes tokens.
 //! 4. **Question.** The handler `api::http::svid::mint` parses texts into an [`IssueRequest`] and
 //!    calls [`Service::issue`]. It decides nothing.
 //! 5. **Key.** [`VerifiedCsr::parse`] bounds, decodes and verifies the request. The public key is
@@ -253,6 +253,7 @@
 //! [`Authority::open`]: crate::pki::Authority::open
 //! [`Authority::plan_svid`]: crate::pki::Authority::plan_svid
 //! [`Bearer`]: crate::attestation::Bearer
+//! [`Jws`]: crate::attestation::Jws
 //! [`Denial`]: crate::policy::Denial
 //! [`Door`]: crate::api::listener::Door
 //! [`Elevation::mintable`]: crate::elevation::Elevation::mintable

@@ -24,7 +24,9 @@ use crate::policy::{Act, Permit};
 use crate::scope::SvidName;
 use crate::store::{Mint, RetryKey, StoreError};
 use crate::time::{Seconds, Timestamp};
-use crate::x509::{Certificate, ChainError, CsrRules, Evidence, Fingerprint, Role, VerifiedCsr};
+use crate::x509::{
+    Certificate, ChainError, CsrRules, Evidence, Fingerprint, PublicKey, Role, VerifiedCsr,
+};
 
 /// What an authority is made from.
 #[derive(Debug)]
@@ -258,6 +260,17 @@ impl Authority {
             .map(Arc::clone)
     }
 
+    /// Whether a key identifier is that of a base or elevated issuer of this authority. A leaf that
+    /// was let in and names one was signed by it.
+    pub fn issues_under(&self, key_id: &[u8]) -> bool {
+        let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
+        [IssuerName::Base, IssuerName::Elevated]
+            .iter()
+            .filter_map(|name| issuers.get(name))
+            .flatten()
+            .any(|one| one.subject_key_id() == key_id)
+    }
+
     /// Whether a base or elevated issuer of this authority signed the certificate, of any
     /// generation that is still held; three generations outlive every leaf. An operator's own
     /// issuer may sign for others too, and their leaves are no callers here.
@@ -269,6 +282,13 @@ impl Authority {
             .flatten()
             .filter(|one| leaf.tbs().authority_key_id == Some(one.subject_key_id()))
             .any(|one| leaf.verify_signature_fast(one.public_key()).is_ok())
+    }
+
+    /// Whether one of its own issuers has this key; with `above`, also whoever stands above them.
+    pub fn signs_with(&self, key: &PublicKey, above: bool) -> bool {
+        let mut higher = self.above.iter().filter(|_| above);
+        self.own_keys().contains(&key.fingerprint())
+            || higher.any(|one| one.tbs().public_key.fingerprint() == key.fingerprint())
     }
 
     fn own_keys(&self) -> BTreeSet<Fingerprint> {
@@ -339,6 +359,8 @@ fn svid_event(permit: &Permit, name: &SvidName, terms: &MintTerms<'_>, now: Time
         .with(Key::Policy, permit.digest().to_string())
         .and("instance", terms.instance.to_string())
         .and("verdict", Value::record(permit.record()));
+    let vouched = terms.caller.vouched().into_iter();
+    let event = vouched.fold(event, |event, (name, text)| event.and(name, text));
     let event = match name.scope() {
         Some(scope) => event.with(Key::Scope, scope.as_str()),
         None => event,

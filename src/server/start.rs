@@ -26,11 +26,14 @@ use crate::api::traffic::Traffic;
 use crate::attestation::Neighbour;
 use crate::config::ServerConfig;
 use crate::id::entropy::Entropy;
+use crate::keyset::KeySourceError;
 use crate::lifecycle::{Ending, Lifecycle, StopSignals};
 use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
+use crate::server::bundles::BundleError;
 use crate::server::certificate::ServerCertificate;
-use crate::server::peers::OwnLeaves;
+use crate::server::peers::Peers;
+use crate::server::strangers::{Desks, bundles};
 use crate::server::watch::Watch;
 use crate::service::{Service, ServiceError};
 use crate::store::sqlite::Sqlite;
@@ -59,6 +62,9 @@ pub struct Running {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The bundle of another authority cannot be used.
+    #[error("a bundle of a trust domain is refused")]
+    Bundle(#[from] BundleError),
     /// A certificate cannot be read.
     #[error("a certificate cannot be read")]
     Certificate(#[from] CertificateError),
@@ -71,6 +77,9 @@ pub enum StartError {
          `protem dev`, or `listen` and `observe` in the configuration of `protem serve`"
     )]
     Listen(SocketAddr, #[source] io::Error),
+    /// The keys of a token issuer cannot be read.
+    #[error("the keys of a token issuer cannot be read")]
+    IssuerKeys(#[from] KeySourceError),
     /// A key cannot be made.
     #[error("a key cannot be made")]
     Key(#[from] PrivateKeyError),
@@ -168,7 +177,8 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
         );
     }
     let service = Service::open(Arc::clone(&store), authority, Arc::clone(&clock), entropy).await?;
-    let service = Arc::new(service);
+    let desks = Desks::open(&config.token_issuers, clock.as_ref()).await?;
+    let service = Arc::new(service.with_strangers(desks.strangers(config)));
     service.record_start(env!("CARGO_PKG_VERSION")).await?;
     first_policy(&service, config.first_policy.as_deref()).await?;
     let operator_file = config.data.join(OPERATOR_FILE);
@@ -177,6 +187,7 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     let names = (config.dns_names.clone(), config.ip_addresses.clone());
     let certificate = ServerCertificate::mint(&service, names).await?;
     let lifecycle = Lifecycle::default();
+    desks.run(&lifecycle, &clock);
     let watch = Watch::begin(Arc::clone(&service)).await;
     let traffic = Traffic::default();
     let probes = watch.probes(Arc::clone(&certificate), meters, traffic.clone());
@@ -215,9 +226,10 @@ async fn open_doors(
 ) -> Result<SocketAddr, StartError> {
     let anchor = service.authority().anchor();
     let anchors = anchor.into_iter().map(Certificate::der);
-    let verifier = Arc::new(OwnLeaves {
+    let verifier = Arc::new(Peers {
         webpki: client_verifier(anchors)?,
         service: Arc::clone(service),
+        bundles: bundles(config, service, lifecycle)?,
     });
     let resolver: Arc<dyn ResolvesServerCert> = certificate;
     let tls = server_config(resolver, verifier, Arc::clone(&clock))?;

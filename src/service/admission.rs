@@ -121,7 +121,9 @@ impl fmt::Debug for Place {
 fn end_of(caller: &Caller, now: Timestamp) -> Timestamp {
     match caller {
         Caller::Workload(workload) => workload.not_after,
-        Caller::Operator(_) | Caller::Token(..) => now.plus(RANK_OF_STRANGERS),
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) => {
+            now.plus(RANK_OF_STRANGERS)
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! refused too often (DESIGN promise 2); the text that a caller gets is policy's own.
 //! Refuses: to mint. A permit of the admin plane is used up here.
 
-use crate::attestation::Caller;
-use crate::audit::{Commitment, Event, EventKind, Key, Value};
+use crate::attestation::{Caller, Claimant};
+use crate::audit::{Commitment, EventKind, Key, Value};
 use crate::elevation::{Request, WaitsFor};
 use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Permit, Principal, RevokeAct, Verdict, decide};
@@ -73,7 +73,8 @@ impl Service {
             Act::Elevate(_) | Act::Issue { .. } => EventKind::SvidDenied,
             Act::Operate(_) | Act::ReadAudit { .. } | Act::Revoke(_) => EventKind::RequestDenied,
         };
-        let event = Event::new(kind, self.clock.now(), &call.caller.to_string())
+        let event = call
+            .event(kind, self.clock.now())
             .with(Key::Outcome, code)
             .with(Key::Policy, denial.digest().to_string())
             .and("verdict", Value::record(denial.record()));
@@ -103,12 +104,9 @@ impl Service {
         if let Err(too_many) = self.spare_ledger(&call.caller, code) {
             return too_many;
         }
-        let event = Event::new(
-            EventKind::SvidDenied,
-            self.clock.now(),
-            &call.caller.to_string(),
-        )
-        .with(Key::Outcome, code);
+        let event = call
+            .event(EventKind::SvidDenied, self.clock.now())
+            .with(Key::Outcome, code);
         let event = match subject {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,
@@ -163,10 +161,12 @@ pub(crate) fn waits_for(denial: &Denial) -> Vec<WaitsFor> {
 pub(crate) fn principal(caller: &Caller) -> Principal {
     match caller {
         Caller::Operator(id) => Principal::Operator(*id),
-        Caller::Token(_, subject) => Principal::Workload {
-            subject: subject.clone(),
-            elevated: false,
-        },
+        Caller::Claimant(Claimant { subject, .. }) | Caller::Token(_, subject) => {
+            Principal::Workload {
+                subject: subject.clone(),
+                elevated: false,
+            }
+        }
         Caller::Workload(workload) => Principal::Workload {
             subject: workload.name.subject().clone(),
             elevated: workload.name.scope().is_some(),
@@ -178,6 +178,7 @@ pub(crate) fn principal(caller: &Caller) -> Principal {
 /// subject choose theirs without knowing of each other.
 pub(crate) fn retrier(caller: &Caller) -> String {
     match caller {
+        Caller::Claimant(claimant) => format!("{caller}@{}", claimant.token),
         Caller::Operator(_) | Caller::Token(..) => caller.to_string(),
         Caller::Workload(workload) => format!("{caller}@{}", workload.instance),
     }

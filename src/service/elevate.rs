@@ -14,7 +14,7 @@ use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Outlook, Permit, Verdict, decide, suppose};
 use crate::scope::Scope;
 use crate::service::ask::{principal, retrier, waits_for};
-use crate::service::issue::elevate_act;
+use crate::service::issue::{elevate_act, is_let_in};
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
 use crate::time::{Seconds, Timestamp};
@@ -88,7 +88,14 @@ impl Service {
             source: call.source,
         };
         let subject = Some(request.subject.clone());
-        let Standing { facts, .. } = self.store.standing(subject, None).await?;
+        let Standing { facts, entry, .. } = self.store.standing(subject, None).await?;
+        if entry.is_some_and(|entry| !is_let_in(&call.caller, &entry)) {
+            let rule = ServiceError::NotAllowed("the entry of this subject does not say `foreign`");
+            let subject = Some(&request.subject);
+            return Err(self
+                .refused_by_rule(call, subject, "not_foreign", rule)
+                .await);
+        }
         // A scheduled request is asked for its start.
         let moment = request.not_before.unwrap_or(now);
         let verdict = decide(&policy.bundle, ask, facts, moment, Seconds::default());
@@ -240,7 +247,7 @@ impl Service {
             (Some(instances), _) => instances,
             (None, Caller::Workload(workload)) => Instances::One(workload.instance),
             // Asked for a workload by somebody else, whose key says nothing of its instances.
-            (None, Caller::Operator(_) | Caller::Token(..)) => Instances::All,
+            (None, Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..)) => Instances::All,
         };
         let request = Request {
             subject,
@@ -283,7 +290,8 @@ fn denied(call: &Call, elevation: &Elevation, denial: &Denial, now: Timestamp) -
 /// What every opening says of the request.
 fn opening(kind: EventKind, call: &Call, elevation: &Elevation, now: Timestamp) -> Event {
     let request = &elevation.request;
-    let event = Event::new(kind, now, &call.caller.to_string())
+    let event = call
+        .event(kind, now)
         .with(Key::Elevation, elevation.id.to_string())
         .with(Key::Scope, request.scope.as_str())
         .with(Key::Subject, request.subject.to_string())

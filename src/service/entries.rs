@@ -6,7 +6,7 @@
 //! the authority itself uses.
 
 use crate::attestation::{Entry, EntryTerms};
-use crate::audit::{Event, EventKind, Key, Value};
+use crate::audit::{EventKind, Key, Value};
 use crate::id::EntryId;
 use crate::identity::Subject;
 use crate::policy::OperateVerb;
@@ -31,7 +31,8 @@ impl Service {
                 "names below `/protem` are the authority's own",
             ));
         }
-        let event = Event::new(EventKind::EntryPut, self.now(), &call.caller.to_string())
+        let event = call
+            .event(EventKind::EntryPut, self.now())
             .with(Key::Subject, terms.subject.to_string())
             .and("groups", texts(&terms.groups))
             .and("life_s", terms.life.count())
@@ -57,12 +58,9 @@ impl Service {
             .entry(id)
             .await?
             .ok_or(ServiceError::NotFound("entry"))?;
-        let event = Event::new(
-            EventKind::EntryRemoved,
-            self.now(),
-            &call.caller.to_string(),
-        )
-        .with(Key::Subject, entry.terms.subject.to_string());
+        let event = call
+            .event(EventKind::EntryRemoved, self.now())
+            .with(Key::Subject, entry.terms.subject.to_string());
         self.store.remove_entry(id, event).await?;
         Ok(())
     }

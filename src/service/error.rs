@@ -3,7 +3,7 @@
 //! Promises: one variant for each thing a caller can act upon; the door chooses the HTTP status.
 //! Refuses: to carry secrets, or texts that were not written for the caller, except as sources.
 
-use crate::attestation::EntryTermsError;
+use crate::attestation::{EntryTermsError, TokenError};
 use crate::elevation::{MoveError, RequestError, WaitsFor};
 use crate::id::{ElevationId, PolicyVersion};
 use crate::pki::{FinishError, PlanError, SetupError};
@@ -58,6 +58,12 @@ pub enum ServiceError {
     /// The certificate could not be finished.
     #[error("the certificate could not be finished")]
     Finish(#[from] FinishError),
+    /// A token that an issuer signed, or did not.
+    #[error(transparent)]
+    IssuerToken(#[from] TokenError),
+    /// The keys of a token's issuer cannot be read, or not for too long.
+    #[error("the keys of the token's issuer are not known at the moment")]
+    KeysAway,
     /// A text that is out of bounds.
     #[error("{0}")]
     Field(&'static str),

@@ -127,7 +127,7 @@ impl Service {
         let csr = VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated))?;
         let instance = match &call.caller {
             Caller::Workload(workload) => workload.instance,
-            Caller::Operator(_) | Caller::Token(..) => {
+            Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) => {
                 Instance::from_bytes(*csr.fingerprint().as_bytes())
             }
         };
@@ -238,8 +238,9 @@ impl Service {
                 return Err(ServiceError::NotFound("elevation"));
             }
             // Policy tells strangers from deputies. An operator asks for others, and holds nothing;
-            // a join token pays for a base SVID and nothing more.
-            matches!(caller, Caller::Workload(_))
+            // a token pays for a base SVID and nothing more.
+            let entry = standing.entry.as_ref();
+            matches!(caller, Caller::Workload(_)) && entry.is_none_or(|it| is_let_in(caller, it))
         } else {
             let entry = standing.entry.as_ref();
             entry.is_some_and(|entry| obtains(caller, entry))
@@ -260,7 +261,8 @@ impl Service {
             Some(own) if own != subject => {
                 let standing = self.store.standing(Some(own.clone()), None).await?;
                 let gone = ServiceError::NotAllowed("who asks has no registration entry any more");
-                standing.entry.map(|_| ()).ok_or(gone)
+                let entry = standing.entry.filter(|entry| is_let_in(caller, entry));
+                entry.map(|_| ()).ok_or(gone)
             }
             Some(_) | None => Ok(()),
         }
@@ -354,6 +356,8 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         | ServiceError::Entry(_)
         | ServiceError::Finish(_)
         | ServiceError::Field(_)
+        | ServiceError::IssuerToken(_)
+        | ServiceError::KeysAway
         | ServiceError::NoPolicy
         | ServiceError::Policy(_)
         | ServiceError::Refused(_)
@@ -370,15 +374,37 @@ fn obtains(caller: &Caller, entry: &crate::attestation::Entry) -> bool {
     let subject = &entry.terms.subject;
     match caller {
         Caller::Operator(_) => false,
+        Caller::Claimant(claimant) => {
+            let issuer = Obtainer::Issuer(claimant.issuer.to_string());
+            &claimant.subject == subject && entry.terms.obtained_by.contains(&issuer)
+        }
         Caller::Token(_, own) => {
             own == subject && entry.terms.obtained_by.contains(&Obtainer::Token)
         }
-        Caller::Workload(workload) if workload.name.scope().is_some() => false,
+        // Who holds a scope obtains nothing with it, and a foreign base identity is renewed where
+        // it comes from.
+        Caller::Workload(workload)
+            if workload.name.scope().is_some() || workload.foreign.is_some() =>
+        {
+            false
+        }
         Caller::Workload(workload) => {
             let own = workload.name.subject();
             let agent = Obtainer::Agent(own.id().clone());
-            own == subject || entry.terms.obtained_by.contains(&agent)
+            own == subject && entry.renews_itself() || entry.terms.obtained_by.contains(&agent)
         }
+    }
+}
+
+/// Whether the caller's entry lets him in by the way he came: for a subject that is registered for
+/// this trust domain alone, no foreign one vouches. An entry of somebody else says nothing of him.
+pub(crate) fn is_let_in(caller: &Caller, entry: &crate::attestation::Entry) -> bool {
+    match caller {
+        Caller::Workload(workload) if workload.foreign.is_some() => {
+            workload.name.subject() != &entry.terms.subject
+                || entry.terms.obtained_by.contains(&Obtainer::Foreign)
+        }
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) | Caller::Workload(_) => true,
     }
 }
 
@@ -417,7 +443,7 @@ const fn is_pending(elevation: &Elevation) -> bool {
 const fn spent(caller: &Caller) -> Option<TokenId> {
     match caller {
         Caller::Token(id, _) => Some(*id),
-        Caller::Operator(_) | Caller::Workload(_) => None,
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Workload(_) => None,
     }
 }
 

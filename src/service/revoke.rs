@@ -192,12 +192,9 @@ impl Service {
     ) -> Result<Minting, ServiceError> {
         self.operate(call, OperateVerb::ReleaseMinting).await?;
         let reason = self.reason(reason)?;
-        let event = Event::new(
-            EventKind::MintingReleased,
-            self.now(),
-            &call.caller.to_string(),
-        )
-        .and("reason", reason.commitment.to_string());
+        let event = call
+            .event(EventKind::MintingReleased, self.now())
+            .and("reason", reason.commitment.to_string());
         Ok(self.store.set_minting(false, event, Some(reason)).await?)
     }
 
@@ -211,12 +208,9 @@ impl Service {
     }
 
     async fn stop_minting(&self, call: &Call, reason: &Reason) -> Result<(), ServiceError> {
-        let event = Event::new(
-            EventKind::MintingStopped,
-            self.now(),
-            &call.caller.to_string(),
-        )
-        .and("reason", reason.commitment.to_string());
+        let event = call
+            .event(EventKind::MintingStopped, self.now())
+            .and("reason", reason.commitment.to_string());
         self.store
             .set_minting(true, event, Some(reason.copied()))
             .await?;

@@ -5,7 +5,7 @@
 //! neither skip nor repeat any.
 //! Refuses: more than [`PAGE_MAX`](crate::service::elevate::PAGE_MAX) rows at once.
 
-use crate::audit::{Event, EventKind, SealedEvent, Value};
+use crate::audit::{EventKind, SealedEvent, Value};
 use crate::id::EventNumber;
 use crate::service::{Call, Service, ServiceError};
 use crate::store::EventFilter;
@@ -32,12 +32,9 @@ impl Service {
     ) -> Result<Query, ServiceError> {
         self.may_read(call, &filter).await?;
         let until = self.store.head().await?.map(|head| head.number);
-        let event = Event::new(
-            EventKind::AuditQueried,
-            self.now(),
-            &call.caller.to_string(),
-        )
-        .and("filter", told(&filter));
+        let event = call
+            .event(EventKind::AuditQueried, self.now())
+            .and("filter", told(&filter));
         self.store.append(event).await?;
         Ok(Query { filter, until })
     }

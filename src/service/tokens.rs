@@ -5,7 +5,7 @@
 //! Refuses: tokens for subjects without an entry that allows them, lives above a day.
 
 use crate::attestation::{Bearer, Caller, Obtainer, SecretDigest};
-use crate::audit::{Event, EventKind, Key};
+use crate::audit::{EventKind, Key};
 use crate::id::{EventNumber, TokenId};
 use crate::identity::Subject;
 use crate::policy::OperateVerb;
@@ -58,7 +58,8 @@ impl Service {
         };
         let now = self.now();
         let expires_at = now.plus(life);
-        let event = Event::new(EventKind::TokenCreated, now, &call.caller.to_string())
+        let event = call
+            .event(EventKind::TokenCreated, now)
             .with(Key::Subject, subject.to_string())
             .and("expires_at", expires_at.rfc3339())
             .and("token", id.to_string());
@@ -126,13 +127,10 @@ impl Service {
             .token(id)
             .await?
             .ok_or(ServiceError::NotFound("token"))?;
-        let event = Event::new(
-            EventKind::TokenRemoved,
-            self.now(),
-            &call.caller.to_string(),
-        )
-        .with(Key::Subject, row.subject.to_string())
-        .and("token", id.to_string());
+        let event = call
+            .event(EventKind::TokenRemoved, self.now())
+            .with(Key::Subject, row.subject.to_string())
+            .and("token", id.to_string());
         self.store.remove_token(id, event).await?;
         Ok(())
     }

@@ -17,7 +17,8 @@ pub struct EntryRequest {
     #[serde(default)]
     #[schema(example = json!(["unix:uid:1000"]))]
     pub selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, or the SPIFFE ID of an agent.
+    /// Who may obtain the SVID: `token`, the URL of a token issuer, the SPIFFE ID of an agent, or
+    /// `foreign` where a foreign trust domain gives the base identity.
     #[schema(example = json!(["token"]))]
     pub obtained_by: Vec<String>,
     /// The group that answers for the workload.
@@ -44,7 +45,8 @@ pub struct EntryView {
     pub subject: String,
     /// What a workload must show on its host; all must hold.
     pub selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, or the SPIFFE ID of an agent.
+    /// Who may obtain the SVID: `token`, the URL of a token issuer, the SPIFFE ID of an agent, or
+    /// `foreign` where a foreign trust domain gives the base identity.
     pub obtained_by: Vec<String>,
     /// The group that answers for the workload.
     pub owner: String,

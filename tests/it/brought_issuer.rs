@@ -157,12 +157,12 @@ async fn a_refused_issuer_leaves_the_way_free_for_a_good_one() {
 }
 
 /// The authority of a mesh: an RSA root, and below it an EC issuer for protem.
-struct Mesh {
+pub(crate) struct Mesh {
     folder: tempfile::TempDir,
 }
 
 impl Mesh {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mesh = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -192,7 +192,7 @@ impl Mesh {
         self.mode(&format!("{name}.key"), 0o600);
     }
 
-    fn openssl(&self, arguments: &str) {
+    pub(crate) fn openssl(&self, arguments: &str) {
         let mut command = tool("openssl");
         // A no-break space stands for the space inside an argument.
         let arguments = arguments.split([' ', '\n']).filter(|one| !one.is_empty());
@@ -200,7 +200,7 @@ impl Mesh {
         run(command.current_dir(self.folder.path())).expect_success();
     }
 
-    fn at(&self, file: &str) -> PathBuf {
+    pub(crate) fn at(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 
@@ -210,14 +210,14 @@ impl Mesh {
     }
 
     /// A file of these certificates in this order.
-    fn chain(&self, names: &[&str]) -> PathBuf {
+    pub(crate) fn chain(&self, names: &[&str]) -> PathBuf {
         let path = self.at(&format!("{}.chain", names.join("-")));
         let read = |name: &&str| std::fs::read_to_string(self.at(&format!("{name}.pem"))).unwrap();
         std::fs::write(&path, names.iter().map(read).collect::<String>()).unwrap();
         path
     }
 
-    fn good(&self) -> (PathBuf, PathBuf) {
+    pub(crate) fn good(&self) -> (PathBuf, PathBuf) {
         (self.at("issuer.key"), self.chain(&["issuer", "root"]))
     }
 

@@ -267,6 +267,7 @@ fn peer(uris: &[&str], dns: &[&str]) -> Result<Workload, AttestationError> {
     let names = PeerNames {
         uris: uris.iter().map(ToString::to_string).collect(),
         dns: dns.iter().map(ToString::to_string).collect(),
+        issuer_key_id: None,
         key_sha256: [7; 32],
         not_after: Timestamp::from_unix_s(9).unwrap(),
     };

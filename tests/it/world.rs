@@ -280,6 +280,7 @@ pub(crate) fn call_of(certificate: &Certificate) -> Call {
     let peer = PeerNames {
         uris: names.uris,
         dns: names.dns,
+        issuer_key_id: certificate.tbs().authority_key_id.clone(),
         key_sha256: *certificate.tbs().public_key.fingerprint().as_bytes(),
         not_after: certificate.tbs().not_after,
     };

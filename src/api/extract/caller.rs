@@ -1,8 +1,9 @@
 //! Who calls: the one way from a connection and a header to a [`Call`].
 //!
-//! Promises: a caller is proved by exactly one thing: the certificate of his connection, or a
-//! bearer secret that the store knows. No handler behind the door runs without one.
-//! Refuses: two proofs at once, join tokens anywhere but at the mint, and what proxies say about
+//! Promises: a caller is proved by exactly one thing: the certificate of his connection, a bearer
+//! secret that the store knows, or a token that a configured issuer signed. No handler behind the
+//! door runs without one.
+//! Refuses: two proofs at once, tokens anywhere but at the mint, and what proxies say about
 //! others (`X-Forwarded-*`, XFCC: assurance M13). Who asks or fails too often is told when to ask
 //! again.
 
@@ -12,11 +13,12 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use zeroize::Zeroizing;
 
 use crate::api::listener::Peer;
 use crate::api::problem::Problem;
 use crate::api::request::Noted;
-use crate::attestation::{Bearer, Caller, Neighbour, Workload};
+use crate::attestation::{Bearer, Caller, Neighbour};
 use crate::service::{Call, Service, ServiceError};
 use crate::wire::problem::ProblemKind;
 
@@ -27,7 +29,7 @@ pub struct Known(
     pub Call,
 );
 
-/// A workload, an operator, or whoever holds an unspent join token.
+/// A workload, an operator, or whoever holds an unspent join token or a token of an issuer.
 #[derive(Clone, Debug)]
 pub struct Arriving(
     /// Who, and from where.
@@ -68,14 +70,22 @@ impl FromRequestParts<Arc<Service>> for Known {
         let Arriving(call) = Arriving::from_request_parts(parts, service).await?;
         match &call.caller {
             Caller::Operator(_) | Caller::Workload(_) => Ok(Self(call)),
-            Caller::Token(..) => Err(Problem::new(
+            Caller::Claimant(_) | Caller::Token(..) => Err(Problem::new(
                 ProblemKind::Forbidden,
                 "token_only_mints",
-                "a join token obtains a base SVID and nothing else",
+                "a token obtains a base SVID and nothing else",
             )
             .with_next("obtain the SVID (`POST /v1/svids`) and call with it")),
         }
     }
+}
+
+/// What a caller shows in the header.
+enum Shown {
+    /// A secret of protem's own.
+    Secret(Bearer),
+    /// Three parts with dots between them, as tokens of issuers have.
+    Token(Zeroizing<String>),
 }
 
 /// Who it is, by the one proof that he gave.
@@ -85,13 +95,13 @@ async fn proved(parts: &Parts, service: &Service) -> Result<Caller, Problem> {
     match (bearer(&parts.headers)?, certificate) {
         (None, None) => Err(nobody()),
         (None, Some(names)) => {
-            let served = service.authority().trust_domain();
-            let workload = Workload::from_peer(&names, served).map_err(|error| {
+            let workload = service.workload(&names).map_err(|error| {
                 Problem::of(ProblemKind::Unauthenticated, "certificate", &error)
             })?;
             Ok(Caller::Workload(workload))
         }
-        (Some(bearer), None) => holder(service, &bearer).await,
+        (Some(Shown::Secret(bearer)), None) => holder(service, &bearer).await,
+        (Some(Shown::Token(token)), None) => Ok(service.claimant(&token).await?),
         (Some(_), Some(_)) => Err(unproved(
             "two_proofs",
             "there is a certificate and a bearer secret",
@@ -100,7 +110,7 @@ async fn proved(parts: &Parts, service: &Service) -> Result<Caller, Problem> {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
+fn bearer(headers: &HeaderMap) -> Result<Option<Shown>, Problem> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let line = match (lines.next(), lines.next()) {
         (None, _) => return Ok(None),
@@ -114,15 +124,21 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
             "`Authorization` is not of the scheme `Bearer`",
         ));
     }
+    if secret.split('.').count() == 3 {
+        return Ok(Some(Shown::Token(Zeroizing::new(secret.to_owned()))));
+    }
     Bearer::parse(secret.trim())
-        .map(Some)
+        .map(|secret| Some(Shown::Secret(secret)))
         .map_err(|error| Problem::of(ProblemKind::Unauthenticated, "bearer", &error))
 }
 
 /// Whether a request says that an operator sends it; the proof comes later. Beyond the limits of
 /// the listener nobody else is heard.
 pub(crate) fn names_operator(headers: &HeaderMap) -> bool {
-    matches!(bearer(headers), Ok(Some(Bearer::Operator(..))))
+    matches!(
+        bearer(headers),
+        Ok(Some(Shown::Secret(Bearer::Operator(..))))
+    )
 }
 
 async fn holder(service: &Service, bearer: &Bearer) -> Result<Caller, Problem> {
@@ -141,7 +157,7 @@ async fn holder(service: &Service, bearer: &Bearer) -> Result<Caller, Problem> {
 
 fn nobody() -> Problem {
     unproved("nobody", "the request comes with no proof of who sends it")
-        .with_next("connect with an SVID, or send an operator credential or join token as bearer")
+        .with_next("connect with an SVID, or send an operator credential or a token as bearer")
 }
 
 fn unproved(code: &'static str, detail: &str) -> Problem {

@@ -77,6 +77,7 @@ fn read(leaf: &[u8]) -> Result<PeerNames, PeerError> {
     Ok(PeerNames {
         uris,
         dns,
+        issuer_key_id: tbs.authority_key_id.clone(),
         key_sha256: *tbs.public_key.fingerprint().as_bytes(),
         not_after: tbs.not_after,
     })

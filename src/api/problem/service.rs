@@ -56,6 +56,8 @@ impl From<ServiceError> for Problem {
                 store_problem(store)
             }
             ServiceError::NotAllowed(_) => of(ProblemKind::Denied, "not_allowed"),
+            ServiceError::IssuerToken(_) => of(ProblemKind::Unauthenticated, "issuer_token"),
+            ServiceError::KeysAway => of(Unavailable, "keys_away"),
             ServiceError::Token => of(ProblemKind::Unauthenticated, "token"),
             ServiceError::TooMany { code, wait } => {
                 of(ProblemKind::RateLimited, code).with_retry_after(*wait)

@@ -2,7 +2,8 @@
 //!
 //! Promises: renews between 45 and 55 % of the life, pauses longer after each failure in a row,
 //! says each renewal in one line. A restart goes on with the key and the SVID that lie in the
-//! folder while that lives, so it needs no second join token and the instance stays the same.
+//! folder while that lives, so it needs no second join token and the instance stays the same. With
+//! `--token-file` each renewal reads that file again.
 //! Refuses: to leave the key of an elevated SVID behind when that has ended.
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::cli::exit::{Exit, UsageError, words};
 use crate::cli::keep::{Ask, Keeper, Kept, Stop, pause_after, until};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment_of, span, time_of_day};
-use crate::cli::svid::{JoinToken, Wish};
+use crate::cli::svid::{FirstProof, Wish};
 use crate::client::{Client, ClientError, Proof, read_svid, svid_name};
 use crate::time::Timestamp;
 use crate::x509::PrivateKey;
@@ -24,7 +25,7 @@ pub(crate) struct Write {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
-    token: JoinToken,
+    first: FirstProof,
     #[command(flatten)]
     wish: Wish,
     /// Write once instead of keeping it
@@ -53,7 +54,7 @@ impl Write {
             subject: self.wish.subject,
             ttl: self.wish.ttl,
         };
-        let proof = self.token.proof()?;
+        let proof = self.first.proof()?;
         if ask.scope.is_some() {
             let base = reach.svid_needed()?;
             refuse_same(base, &self.out)?;
@@ -61,16 +62,19 @@ impl Write {
             return Keeper::new(client, &self.out, ask, None);
         }
         if let Some((key, spiffe_id)) = held_base(&self.out) {
-            let unused = if proof.is_some() {
-                "; the join token is not needed"
-            } else {
-                ""
+            let (proof, unused) = match proof {
+                Some(Proof::TokenFile(path)) => (Proof::TokenFile(path), ""),
+                Some(_) => (
+                    Proof::Svid(self.out.clone()),
+                    "; the join token is not needed",
+                ),
+                None => (Proof::Svid(self.out.clone()), ""),
             };
             screen.say(&format!(
                 "going on with {spiffe_id} in `{}`{unused}",
                 self.out.display()
             ));
-            let client = reach.client_as(Proof::Svid(self.out.clone()))?;
+            let client = reach.client_as(proof)?;
             return Keeper::new(client, &self.out, ask, Some(key));
         }
         let client: Client = match proof {
@@ -116,7 +120,9 @@ async fn keep(
                 if once {
                     return Ok(Exit::Done);
                 }
-                if keeper.ask.scope.is_none() {
+                // A token file is kept up by whoever writes it, and may be what renews.
+                let by_token = matches!(keeper.client.proof, Proof::TokenFile(_));
+                if keeper.ask.scope.is_none() && !by_token {
                     keeper.client.proof = Proof::Svid(keeper.folder.path().to_owned());
                     keeper.ask.subject = None;
                 }
@@ -205,5 +211,5 @@ fn held_base(folder: &std::path::Path) -> Option<(PrivateKey, String)> {
 }
 
 const NO_PROOF: &str = "nothing proves who asks: add `--join-token TOKEN` (made by \
-                        `protem token create SPIFFE_ID`), `--svid DIR`, or, as operator, \
-                        `--subject SPIFFE_ID`";
+                        `protem token create SPIFFE_ID`), `--token-file FILE`, `--svid DIR`, or, \
+                        as operator, `--subject SPIFFE_ID`";

@@ -27,6 +27,67 @@
 //! It obtains one base SVID and reads nothing. Price: a workload calls twice before it sees
 //! anything.
 //!
+//! # A token of an issuer only mints, too
+//!
+//! Who holds it, a claimant, obtains the base SVID of the subject that the claims make, and asks
+//! for rights with that. A bearer token has no key: an elevation that it opened could be bound to
+//! nobody, and whoever read the token in a log could open one. Policy sees the subject as itself,
+//! with its entry, as for every workload; which issuers may speak for it stands in the entry's
+//! `obtained_by`. Every event that it causes names the issuer and the hash of the token's id.
+//! Price: two calls where one would do.
+//!
+//! # A claimant's SVID does not renew itself
+//!
+//! Where an entry names token issuers alone, each base SVID costs a token: a CI job that is over
+//! must not live on in its certificate. Price: a long job has to fetch a new token.
+//! Alternative: an SVID that ends with its token; jobs of an hour would lose theirs after minutes.
+//!
+//! # A token can be shown again until it ends
+//!
+//! As the standard has it (RFC 7519). `life_max` bounds that time. Spending each `jti` once would
+//! need a record that lasts as long as the token, for a proof that travels over TLS to one place.
+//! Price: who steals a token has its base SVID for the minutes that the token lives.
+//!
+//! # For one audience, and for its own client
+//!
+//! A token for two audiences is refused, also where one is ours: the other reader could show it
+//! here. `azp` must be the audience, or be named in `require`. Price: an issuer that always adds
+//! an audience cannot be used.
+//!
+//! # Claims fill whole segments, a fixed number of them
+//!
+//! `{repository:2}` is two segments, no more and no fewer. Otherwise `a/b` and `c` would make the
+//! same subject as `a` and `b/c`. Price: groups of any depth need the number of a project instead
+//! of its path, which is better anyway: names are given away again.
+//!
+//! # Keys of issuers are kept for an hour
+//!
+//! Read every five minutes, and once in half a minute when a token names one that is not known.
+//! When the issuer is away the last ones hold for an hour, then nobody is let in by them. Price: a
+//! key that an issuer withdraws is believed for five minutes, or for an hour if he is away too.
+//!
+//! # A foreign workload has a name here
+//!
+//! A path below its trust domain's prefix, with an entry that says `foreign`. So policy, ledger and
+//! certificates know one kind of subject, and what it is called outside stands in each event.
+//! protem gives it no base SVID: two base identities would drift apart. Price: servers match the
+//! mapped name. An elevation is bound to the key that asked, and SPIRE and Istio take a new key
+//! with each renewal; ask again then, or ask for `all` instances.
+//!
+//! # Who vouched is told by the issuer's key identifier
+//!
+//! In the own trust domain, under `own_bundle`, a leaf of the mesh's and one of protem's name the
+//! same subject. The door takes one that names an issuer of protem's only with that issuer's
+//! signature, so the name suffices at each request. Price: a mesh that copied the identifier would
+//! be refused.
+//!
+//! # Bundles are read again every two seconds
+//!
+//! Without a signal and without a restart: other programs write these files. A file that cannot be
+//! used changes nothing and is told in the log, because one that is being written must not lock
+//! everybody out. So removing a file distrusts nobody: write another bundle. Price: connections
+//! that are open live on, at most an hour.
+//!
 //! # The first operator is made by the server
 //!
 //! At the first start, written to `operator.token` with mode 0600. It is the one credential that no

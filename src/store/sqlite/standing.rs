@@ -88,7 +88,7 @@ fn entry_fact(entry: &Entry) -> EntryFact {
     let terms = &entry.terms;
     let deputy = |obtainer: &Obtainer| match obtainer {
         Obtainer::Agent(id) => Subject::try_from(id.clone()).ok(),
-        Obtainer::Token => None,
+        Obtainer::Foreign | Obtainer::Issuer(_) | Obtainer::Token => None,
     };
     EntryFact {
         id: entry.id,
@@ -130,7 +130,7 @@ fn principal(requester: &Requester, subject: &Subject) -> Option<Principal> {
             subject: subject.clone(),
             elevated: false,
         }),
-        "workload" => {
+        "claimant" | "workload" => {
             let (name, elevated) = match name.split_once('#') {
                 Some((name, _scope)) => (name, true),
                 None => (name, false),
@@ -157,6 +157,7 @@ mod tests {
         let token = "jt-00000000000000000000000000000001".parse().unwrap();
         let workload = |name| {
             Caller::Workload(Workload {
+                foreign: None,
                 name,
                 instance: Instance::from_bytes([1; 32]),
                 not_after: Timestamp::from_unix_s(9).unwrap(),

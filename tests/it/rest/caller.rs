@@ -121,6 +121,7 @@ impl Rest {
         let names = PeerNames {
             uris: vec!["spiffe://other.test/web".to_owned()],
             dns: Vec::new(),
+            issuer_key_id: None,
             key_sha256: [0; 32],
             not_after: "9999-01-01T00:00:00Z".parse().unwrap(),
         };
@@ -234,6 +235,7 @@ fn names(certificate: &Certificate) -> PeerNames {
     PeerNames {
         uris: names.uris,
         dns: names.dns,
+        issuer_key_id: tbs.authority_key_id.clone(),
         key_sha256: *tbs.public_key.fingerprint().as_bytes(),
         not_after: tbs.not_after,
     }

@@ -49,7 +49,7 @@ pub(crate) async fn answer(
 fn filter(query: &ElevationQuery, call: &Call) -> Result<ElevationFilter, Problem> {
     let own = match &call.caller {
         Caller::Workload(workload) => Some(workload.name.subject().clone()),
-        Caller::Operator(_) | Caller::Token(..) => None,
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) => None,
     };
     Ok(ElevationFilter {
         subject: optional("subject", query.subject.as_deref())?.or(own),

@@ -1,0 +1,8 @@
+//! Callers whom others vouch for, against a whole server with real TLS: tokens of issuers and SVIDs
+//! of other authorities, the good ones and the hostile ones.
+
+mod foreign;
+mod hostile_tokens;
+mod house;
+mod issuers;
+mod signer;
