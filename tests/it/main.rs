@@ -38,6 +38,7 @@ mod der;
 mod dev;
 mod doors;
 mod envoy;
+mod faults;
 mod hostile_callers;
 mod hostile_csr;
 mod hostile_mints;

@@ -1,0 +1,7 @@
+//! The world breaks, and the authority holds: power that is cut, disks that fail, fill up and
+//! forget, clocks that jump, servers that die between any two steps.
+//!
+//! Every run prints its counts. Longer runs of the same tests: `tests/soak`.
+
+pub(crate) mod lossy;
+mod power;
