@@ -11,6 +11,7 @@
 mod certificate;
 mod desk;
 mod dev;
+mod head;
 mod peers;
 mod start;
 

@@ -6,6 +6,7 @@
 //! Refuses: to answer with anything that the store has not confirmed.
 
 use crate::audit::{Event, EventKind, Key, SealedEvent};
+use crate::failpoint::{Point, reach};
 use crate::id::EventNumber;
 use crate::pki::authority::Authority;
 use crate::pki::issuing::SignError;
@@ -165,6 +166,9 @@ pub(crate) async fn finish_recorded(
     let issuing = recorded.kept().issuing();
     match issuing.sign(&recorded) {
         Ok(certificate) => {
+            if recorded.event().event().kind() == EventKind::SvidIntent {
+                reach(Point::WalkSigned).map_err(StoreError::from)?;
+            }
             let issued = conclude(store, recorded.event(), &certificate, now).await?;
             let chain_pem = certificate.to_pem() + issuing.chain_pem();
             Ok(Svid {

@@ -27,6 +27,7 @@ use crate::lifecycle::Lifecycle;
 use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
 use crate::server::certificate::ServerCertificate;
+use crate::server::head;
 use crate::server::peers::OwnLeaves;
 use crate::service::{Service, ServiceError};
 use crate::store::sqlite::Sqlite;
@@ -46,6 +47,8 @@ pub struct Running {
     pub started: Started,
     /// Where the first operator's credential was written, at the first start.
     pub operator_file: PathBuf,
+    /// The data directory.
+    data: PathBuf,
 }
 
 /// Why a server does not start.
@@ -107,6 +110,10 @@ impl Running {
         tracing::info!(address = %self.address, "serving");
         let stopped = self.lifecycle.finish(GRACE).await;
         stopped.map_err(StartError::Signals)?;
+        told(
+            "memory of the ledger's head",
+            head::remember(self.service.store.as_ref(), &self.data).await,
+        );
         tracing::info!("stopped");
         Ok(())
     }
@@ -119,6 +126,8 @@ impl Running {
 pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
     make_directory(&config.data)?;
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data.join(STORE_FILE))?);
+    // Before anything is signed: what an older copy calls a leftover may have its certificate.
+    head::compare(store.as_ref(), &config.data, clock.now()).await?;
     let setup = Setup {
         trust_domain: config.trust_domain.clone(),
         directory: config.data.join(AUTHORITY_DIRECTORY),
@@ -160,13 +169,15 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
         clock,
     )
     .await?;
-    background(&service, certificate, &lifecycle);
+    head::remember(store.as_ref(), &config.data).await?;
+    background(&service, certificate, &config.data, &lifecycle);
     Ok(Running {
         service,
         address,
         lifecycle,
         started,
         operator_file,
+        data: config.data.clone(),
     })
 }
 
@@ -221,12 +232,34 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 }
 
 /// The rounds that keep the authority going.
-fn background(service: &Arc<Service>, certificate: Arc<ServerCertificate>, lifecycle: &Lifecycle) {
+fn background(
+    service: &Arc<Service>,
+    certificate: Arc<ServerCertificate>,
+    data: &Path,
+    lifecycle: &Lifecycle,
+) {
     let sweeping = Arc::clone(service);
     lifecycle.repeat(SWEEP_EVERY, move || {
         let service = Arc::clone(&sweeping);
         async move {
             told("sweep", service.sweep().await);
+        }
+    });
+    let finishing = Arc::clone(service);
+    lifecycle.repeat(FINISH_EVERY, move || {
+        let service = Arc::clone(&finishing);
+        async move {
+            told("finishing of leftovers", service.finish_leftovers().await);
+        }
+    });
+    let (remembering, data) = (Arc::clone(service), data.to_owned());
+    lifecycle.repeat(REMEMBER_EVERY, move || {
+        let (service, data) = (Arc::clone(&remembering), data.clone());
+        async move {
+            told(
+                "memory of the ledger's head",
+                head::remember(service.store.as_ref(), &data).await,
+            );
         }
     });
     let rotating = Arc::clone(service);
@@ -385,5 +418,7 @@ const AUTHORITY_DIRECTORY: &str = "ca";
 /// How long a stop waits for requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const FINISH_EVERY: Duration = Duration::from_secs(5);
+const REMEMBER_EVERY: Duration = Duration::from_mins(1);
 const ROTATE_EVERY: Duration = Duration::from_mins(1);
 const PROBE_EVERY: Duration = Duration::from_secs(2);

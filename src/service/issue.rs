@@ -17,6 +17,7 @@
 
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
+use crate::failpoint::{Point, reach};
 use crate::id::{ElevationId, Instance, TokenId};
 use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
@@ -176,8 +177,10 @@ impl Service {
         let plan = self
             .authority
             .plan_svid(permit, csr, terms, now, &self.entropy)?;
+        reach(Point::WalkPlanned).map_err(StoreError::from)?;
         let svid = match record(self.store.as_ref(), plan).await? {
             Record::New(recorded) => {
+                reach(Point::WalkRecorded).map_err(StoreError::from)?;
                 self.authority
                     .finish(self.store.as_ref(), recorded, now)
                     .await?
@@ -188,6 +191,7 @@ impl Service {
                     .await?
             }
         };
+        reach(Point::WalkConcluded).map_err(StoreError::from)?;
         if elevation.is_some() {
             self.elevations_changed();
         }

@@ -19,6 +19,7 @@ mod place;
 mod policies;
 mod readers;
 mod reasons;
+mod reserve;
 mod retries;
 mod schema;
 mod standing;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::attestation::Entry;
-use crate::audit::{Event, SealedEvent};
+use crate::audit::{Event, EventKind, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
 use crate::identity::Subject;
@@ -41,6 +42,7 @@ use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::Turn;
 use crate::store::sqlite::place::{LOOK_OVER_STEPS_MAX, Lock};
 use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::reserve::Reserve;
 use crate::store::sqlite::writer::Writer;
 use crate::store::{
     ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
@@ -60,6 +62,7 @@ pub struct Sqlite {
     /// For pages of the ledger and of lists, so that an export never holds up an issuance.
     searchers: Arc<Readers>,
     writer: Writer,
+    reserve: Reserve,
     path: PathBuf,
     _lock: Lock,
 }
@@ -83,6 +86,7 @@ impl Sqlite {
             readers: Readers::new(path, READERS),
             searchers: Readers::new(path, SEARCHERS),
             writer: Writer::start(path, connection)?,
+            reserve: Reserve::beside(path),
             path: path.to_owned(),
             _lock: lock,
         })
@@ -125,7 +129,11 @@ impl Store for Sqlite {
     }
 
     fn intend(&self, intent: Intent) -> Answer<'_, Intended> {
-        self.act(|turn| intents::intend(turn, intent))
+        // What the authority needs for itself is little, and without it nobody can operate it.
+        match self.reserve.check() {
+            Err(short) if intent.event.kind() == EventKind::SvidIntent => refused(short),
+            Ok(()) | Err(_) => self.act(|turn| intents::intend(turn, intent)),
+        }
     }
 
     fn conclude(&self, outcome: Outcome) -> Answer<'_, EventNumber> {
@@ -141,7 +149,10 @@ impl Store for Sqlite {
     }
 
     fn open_elevation(&self, new: NewElevation) -> Answer<'_, Opened> {
-        self.act(|turn| elevations::open(turn, new))
+        match self.reserve.check() {
+            Err(short) => refused(short),
+            Ok(()) => self.act(|turn| elevations::open(turn, new)),
+        }
     }
 
     fn change_elevation(&self, change: ElevationChange) -> Answer<'_, EventNumber> {
@@ -268,11 +279,18 @@ impl Store for Sqlite {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
+        if let Err(short) = self.reserve.look() {
+            return refused(short);
+        }
         self.act(|turn| {
             turn.connection().prepare_cached(PROBE)?.execute([])?;
             Ok(())
         })
     }
+}
+
+fn refused<T: Send + 'static>(why: StoreError) -> Answer<'static, T> {
+    Box::pin(std::future::ready(Err(why)))
 }
 
 impl fmt::Debug for Sqlite {

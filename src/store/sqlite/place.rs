@@ -14,6 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, NFS_SUPER_MAGIC, flock, fstatfs};
 
+use crate::failpoint::{Point, reach};
 use crate::store::StoreError;
 use crate::store::sqlite::fault::{cannot, damaged_file};
 use crate::store::sqlite::schema;
@@ -97,7 +98,9 @@ pub(super) fn appear(
         .create_new(true)
         .open(&draft)
         .map_err(cannot("make a file"))?;
-    let named = fill(&draft).and_then(|()| name(&draft, path).map_err(cannot("make a file")));
+    let named = fill(&draft)
+        .and_then(|()| Ok(reach(Point::Drafted)?))
+        .and_then(|()| name(&draft, path).map_err(cannot("make a file")));
     if named.is_err() {
         // The next try removes what is left; the fault itself is what counts.
         let _ = fs::remove_file(&draft);

@@ -7,12 +7,14 @@
 //! [`StoreError::Unavailable`], and the next one opens the file anew (assurance D3): what the
 //! failed commit left behind is read from the file, never assumed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failpoint::{Point, reach};
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::{self, Turn};
 use crate::store::sqlite::place;
@@ -112,7 +114,10 @@ impl Desk {
     fn serve(mut self, mut waiting: mpsc::Receiver<Box<dyn Act>>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         while 0 < waiting.blocking_recv_many(&mut group, GROUP_MAX) {
-            let fault = self.commit(&mut group).err().map(|fault| words(&fault));
+            // A panic is a fault like others: the connection is gone, the thread stays.
+            let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut group)));
+            let committed = committed.unwrap_or_else(|_| Err(cannot(RECORD)("a panic")));
+            let fault = committed.err().map(|fault| words(&fault));
             for act in group.drain(..) {
                 act.answer(fault.as_deref());
             }
@@ -159,7 +164,9 @@ impl Open {
             healthy &= attempt != Attempt::Failed;
         }
         let head = turn.head();
+        reach(Point::StoreActed)?;
         run(COMMIT)?;
+        reach(Point::StoreCommitted)?;
         self.head = head;
         Ok(healthy)
     }
