@@ -4,4 +4,6 @@
 //! Every run prints its counts. Longer runs of the same tests: `tests/soak`.
 
 pub(crate) mod lossy;
+mod points;
 mod power;
+mod site;

@@ -1,0 +1,142 @@
+//! One workload with a server of its own, which can be started under any condition.
+
+use std::fs;
+use std::path::PathBuf;
+
+use protem::attestation::Bearer;
+use protem::client::{ClientError, Proof, SVID_KEY, SVID_PEM};
+use protem::wire::svid::{SvidRequest, SvidView};
+use protem::wire::token::TokenRequest;
+use protem::x509::{KeyKind, PrivateKey, write_request};
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::crash::house::{House, subject};
+use crate::live::{Live, Place};
+
+/// A data directory, what clients need of it, and a workload that holds a base SVID.
+pub(crate) struct Site {
+    pub(crate) house: House,
+    runtime: Runtime,
+    folder: PathBuf,
+    pub(crate) directory: TempDir,
+}
+
+/// One request that can be made again and again and is one request all the same.
+pub(crate) struct Wish {
+    key: PrivateKey,
+    once: u64,
+    /// A join token; the workload's SVID when there is none.
+    token: Option<String>,
+}
+
+impl Site {
+    /// A site and its server, which serves.
+    pub(crate) fn new() -> (Self, Live) {
+        Self::in_place(|_| {})
+    }
+
+    /// A site whose data directory is made ready before the first start.
+    pub(crate) fn in_place(ready: impl FnOnce(&Place)) -> (Self, Live) {
+        let directory = tempfile::tempdir().unwrap();
+        let house = House::new(directory.path(), 0);
+        ready(&house.place);
+        let live = house.place.serve();
+        house.keep_credentials();
+        let folder = directory.path().join("workload");
+        fs::create_dir(&folder).unwrap();
+        let site = Self {
+            house,
+            runtime: Runtime::new().unwrap(),
+            folder,
+            directory,
+        };
+        site.runtime.block_on(site.house.register());
+        let wish = site.wish_by_token(0);
+        let view = site.ask(&wish).unwrap();
+        let pem = wish.key.to_pkcs8_pem().unwrap();
+        fs::write(site.folder.join(SVID_KEY), pem.as_bytes()).unwrap();
+        fs::write(site.folder.join(SVID_PEM), &view.chain).unwrap();
+        (site, live)
+    }
+
+    /// The place with something in the server's environment.
+    pub(crate) fn with(&self, name: &'static str, value: &str) -> Place {
+        let mut place = self.house.place.clone();
+        place.environment.push((name, value.to_owned()));
+        place
+    }
+
+    /// A base SVID for a new key, paid with the one that is held.
+    pub(crate) fn wish(&self, once: u64) -> Wish {
+        Wish {
+            key: PrivateKey::generate(KeyKind::P256).unwrap(),
+            once,
+            token: None,
+        }
+    }
+
+    /// A base SVID for a new key, paid with a new join token.
+    pub(crate) fn wish_by_token(&self, once: u64) -> Wish {
+        let request = TokenRequest {
+            subject: subject(0),
+            ttl: None,
+        };
+        let made = self.house.operator();
+        let made = self.runtime.block_on(made.create_token(&request)).unwrap();
+        Wish {
+            token: Some(made.token),
+            ..self.wish(once)
+        }
+    }
+
+    pub(crate) fn ask(&self, wish: &Wish) -> Result<SvidView, ClientError> {
+        let proof = match &wish.token {
+            Some(token) => Proof::Bearer(Bearer::parse(token).unwrap()),
+            None => Proof::Svid(self.folder.clone()),
+        };
+        let request = SvidRequest {
+            csr: write_request(&wish.key).unwrap(),
+            scope: None,
+            elevation: None,
+            subject: None,
+            ttl: None,
+        };
+        let client = self.house.client(proof, wish.once);
+        let view = self.runtime.block_on(client.mint(&request))?;
+        self.house.received(&view, wish.key.public_key(), None);
+        Ok(view)
+    }
+
+    /// A number that another program reads from the store.
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        let store = self.house.place.directory.join("protem.db");
+        let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        store.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Everything that was received is in the ledger, exactly once, and nothing is half done;
+    /// the server must be at rest.
+    #[track_caller]
+    pub(crate) fn is_whole(&self) {
+        assert_eq!(self.count("SELECT count(*) FROM unfinished"), 0);
+        assert_eq!(self.count(GAPS), 0, "the ledger has a gap");
+        assert_eq!(self.count(WITHOUT_INTENT), 0, "an outcome without intent");
+        let tally = self.house.tally.lock().unwrap();
+        assert!(tally.wrong.is_empty(), "{:#?}", tally.wrong);
+        for one in &tally.received {
+            let fingerprint = one.certificate.fingerprint();
+            let rows = format!(
+                "SELECT count(*) FROM events WHERE kind = 'svid.issued' \
+                 AND fingerprint = '{fingerprint}'"
+            );
+            assert_eq!(self.count(&rows), 1, "{fingerprint}");
+        }
+    }
+}
+
+pub(crate) const INTENTS: &str = "SELECT count(*) FROM events WHERE kind = 'svid.intent'";
+const GAPS: &str = "SELECT max(number) - count(*) FROM events";
+const WITHOUT_INTENT: &str = "SELECT count(*) FROM outcomes \
+    WHERE intent NOT IN (SELECT number FROM intents)";
