@@ -7,3 +7,4 @@ pub(crate) mod lossy;
 mod points;
 mod power;
 mod site;
+mod syscalls;
