@@ -3,6 +3,9 @@
 //!
 //! Every run prints its counts. Longer runs of the same tests: `tests/soak`.
 
+mod clocks;
+mod copies;
+mod disks;
 pub(crate) mod lossy;
 mod points;
 mod power;

@@ -132,6 +132,10 @@ impl Live {
         }
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// `kill -9`. Answers what it had said.
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();

@@ -121,11 +121,17 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
         ));
     }
     settle(&connection)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
+    check_durable(&connection, path)?;
+    Ok(connection)
+}
+
+/// Refuses a connection that would answer before the disk has: what was set is read back.
+fn check_durable(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
     if mode != "wal" || synchronous < SYNCHRONOUS_FULL {
         return Err(wrong(
@@ -133,7 +139,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
             "it cannot be written durably here; use a local disk",
         ));
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// A connection that only reads.
@@ -272,6 +278,33 @@ mod tests {
         assert_eq!(number("synchronous"), Ok(SYNCHRONOUS_FULL));
         assert_eq!(number("foreign_keys"), Ok(1));
         assert_eq!(number("trusted_schema"), Ok(0));
+    }
+
+    #[test]
+    fn a_connection_that_does_not_wait_for_the_disk_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        create(&path).unwrap();
+        let connection = writing(&path).unwrap();
+        for (pragma, below, set) in [
+            ("synchronous", "NORMAL", "FULL"),
+            ("synchronous", "OFF", "FULL"),
+            ("journal_mode", "DELETE", "WAL"),
+        ] {
+            let change = |to| {
+                let any = |_: &rusqlite::Row<'_>| Ok(());
+                connection
+                    .pragma_update_and_check(None, pragma, to, any)
+                    .ok();
+            };
+            change(below);
+            assert!(
+                check_durable(&connection, &path).is_err(),
+                "{pragma} {below}"
+            );
+            change(set);
+            assert!(check_durable(&connection, &path).is_ok(), "{pragma} {set}");
+        }
     }
 
     #[test]

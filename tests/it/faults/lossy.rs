@@ -57,6 +57,8 @@ struct Platter {
     next: u64,
     /// The power is off: every call fails.
     off: bool,
+    /// What every change fails with, while nothing else does.
+    closed: Option<Errno>,
 }
 
 struct Node {
@@ -94,6 +96,7 @@ impl LossyDisk {
             journal: Vec::new(),
             next: ROOT + 1,
             off: false,
+            closed: None,
         })))
     }
 
@@ -118,6 +121,11 @@ impl LossyDisk {
     /// Cuts the power: from now on every call fails, and nothing becomes durable.
     pub(crate) fn power_off(&self) {
         self.platter().off = true;
+    }
+
+    /// From now on every change fails with this, or none does any more.
+    pub(crate) fn close(&self, with: Option<Errno>) {
+        self.platter().closed = with;
     }
 
     /// What the disk holds when the power is back.
@@ -153,6 +161,11 @@ impl Platter {
         self.nodes.get_mut(&number).ok_or(Errno::ENOENT)
     }
 
+    /// Fails while the disk takes no change.
+    fn open(&self) -> Result<(), Errno> {
+        self.closed.map_or(Ok(()), Err)
+    }
+
     fn file(&mut self, number: u64) -> Result<&mut Contents, Errno> {
         match &mut self.node(number)?.body {
             Body::File(contents) => Ok(contents),
@@ -172,6 +185,7 @@ impl Platter {
     }
 
     fn make(&mut self, folder: u64, name: &OsStr, node: Node) -> Result<u64, Errno> {
+        self.open()?;
         if self.names(folder)?.contains_key(name) {
             return Err(Errno::EEXIST);
         }
@@ -183,6 +197,7 @@ impl Platter {
     }
 
     fn change(&mut self, folder: u64, names: Vec<(OsString, Option<u64>)>) -> Result<(), Errno> {
+        self.open()?;
         apply(self.names(folder)?, &names);
         self.journal.push(Renaming { folder, names });
         Ok(())

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use protem::attestation::Bearer;
-use protem::client::{ClientError, Proof, SVID_KEY, SVID_PEM};
+use protem::client::{Client, ClientError, Proof, SVID_KEY, SVID_PEM};
 use protem::wire::svid::{SvidRequest, SvidView};
 use protem::wire::token::TokenRequest;
 use protem::x509::{KeyKind, PrivateKey, write_request};
@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::crash::house::{House, subject};
 use crate::live::{Live, Place};
+use crate::tools::{run, tool};
 
 /// A data directory, what clients need of it, and a workload that holds a base SVID.
 pub(crate) struct Site {
@@ -91,6 +92,14 @@ impl Site {
         }
     }
 
+    /// Has the operator do something.
+    pub(crate) fn operate<T>(
+        &self,
+        act: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        self.runtime.block_on(act(self.house.operator()))
+    }
+
     pub(crate) fn ask(&self, wish: &Wish) -> Result<SvidView, ClientError> {
         let proof = match &wish.token {
             Some(token) => Proof::Bearer(Bearer::parse(token).unwrap()),
@@ -107,6 +116,34 @@ impl Site {
         let view = self.runtime.block_on(client.mint(&request))?;
         self.house.received(&view, wish.key.public_key(), None);
         Ok(view)
+    }
+
+    /// What `/readyz` says: nothing when the server is ready.
+    pub(crate) fn unready(&self) -> Option<String> {
+        let url = format!("{}/readyz", self.house.place.url());
+        let mut curl = tool("curl");
+        curl.args(["--silent", "--show-error", "--max-time", "20", "--cacert"]);
+        let said = run(curl.arg(self.house.bundle()).arg(url)).expect_success();
+        (said != "ok\n").then_some(said)
+    }
+
+    /// Waits until `/readyz` says so, or that all is well; the server looks in rounds.
+    #[track_caller]
+    pub(crate) fn until_unready(&self, because: Option<&str>) {
+        let mut said = None;
+        for _ in 0..LOOKS_MAX {
+            said = self.unready();
+            let so = match (&said, because) {
+                (None, None) => true,
+                (Some(said), Some(because)) => said.contains(because),
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if so {
+                return;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(250));
+        }
+        panic!("not {because:?} but {said:?}");
     }
 
     /// A number that another program reads from the store.
@@ -136,6 +173,8 @@ impl Site {
     }
 }
 
+/// Of a quarter of a second each.
+const LOOKS_MAX: u32 = 120;
 pub(crate) const INTENTS: &str = "SELECT count(*) FROM events WHERE kind = 'svid.intent'";
 const GAPS: &str = "SELECT max(number) - count(*) FROM events";
 const WITHOUT_INTENT: &str = "SELECT count(*) FROM outcomes \

@@ -99,14 +99,14 @@ impl Counts {
                 .extend(["-P".to_owned(), file.to_str().unwrap().to_owned()]);
         }
         let mut live = place.start();
-        let (wish, other) = (site.wish(self.tried * 2), site.wish(self.tried * 2 + 1));
+        let wish = site.wish(self.tried * 10);
         if live.serves() {
             match site.ask(&wish) {
                 Ok(_) => self.answered += 1,
                 Err(_) => self.refused += 1,
             }
             // A fault that is over is over.
-            let again = (0..4).any(|_| site.ask(&other).is_ok());
+            let again = (1..5).any(|more| site.ask(&site.wish(self.tried * 10 + more)).is_ok());
             assert!(again || fault == KILL, "{inject}: it does not recover");
         } else {
             self.not_started += 1;

@@ -73,6 +73,7 @@ impl Filesystem for Door {
                 platter.node(node.0)?.mode = permissions(mode);
             }
             if let Some(size) = size {
+                platter.open()?;
                 platter.file(node.0)?.cut_to(size as usize);
             }
             shown(&mut platter, node.0)
@@ -180,7 +181,8 @@ impl Filesystem for Door {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.0.platter().file(node.0) {
+        let mut platter = self.0.platter();
+        match platter.open().and_then(|()| platter.file(node.0)) {
             Ok(contents) => {
                 contents.write(offset as usize, bytes);
                 reply.written(bytes.len() as u32);
