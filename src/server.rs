@@ -1,7 +1,7 @@
 //! The server: the parts put together, in the order in which they need each other.
 //!
 //! ```text
-//! store -> authority (finishes what a crash left) -> service -> first policy, first operator
+//! store (compared with `ledger.head`) -> authority (finishes what a crash left) -> service -> first policy, first operator
 //!       -> its own TLS certificate -> doors -> background rounds -> until SIGTERM
 //! ```
 //!
