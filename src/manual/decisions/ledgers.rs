@@ -59,8 +59,8 @@
 //!
 //! Wall clock and boot clock are compared with what both showed at the start or at the last
 //! `protem clock accept`, not with the last look: small steps add up. What a time server slews
-//! moves both and is no step. Price: a machine whose time is stepped again and again must be accepted
-//! again and again; such a machine needs a better time server.
+//! moves both and is no step. Price: a machine whose time is stepped again and again must be
+//! accepted again and again; it needs a better time server.
 //!
 //! # Points to stop at are named in one file
 //!

@@ -239,7 +239,9 @@ impl Books {
         let mut first = HashMap::new();
         for event in self.of(EventKind::SvidIntent) {
             if let Some(elevation) = event.event().key(Key::Elevation) {
-                first.entry(elevation).or_insert(event.number().index());
+                first
+                    .entry(elevation)
+                    .or_insert_with(|| event.number().index());
             }
         }
         first

@@ -22,7 +22,7 @@ fn a_clock_that_jumps_stops_minting_until_it_is_accepted() {
     stop(live);
     let bent = Bent::on(&site);
     let live = bent.bend(&site.house.place).serve();
-    site.ask(&site.wish(1)).unwrap();
+    site.ask(&Wish::new(1)).unwrap();
     for (jump, once) in ["+3600", "-3600", "+6", "-6", "-315360000"]
         .into_iter()
         .zip(10..)
@@ -33,10 +33,10 @@ fn a_clock_that_jumps_stops_minting_until_it_is_accepted() {
         site.until_unready(Some("protem clock accept"));
         // Back to the truth is a second jump: nobody knows which of them was right.
         bent.set("+0");
-        is_refused(&site, &site.wish(once + 100));
+        is_refused(&site, &Wish::new(once + 100));
         accept(&site);
         site.until_unready(None);
-        site.ask(&site.wish(once + 200)).unwrap();
+        site.ask(&Wish::new(once + 200)).unwrap();
         eprintln!("{jump} s: refused, then accepted");
     }
     let said = stop(live);
@@ -62,12 +62,12 @@ fn small_steps_of_the_clock_add_up() {
     for step in 1..=8 {
         bent.set(&format!("+{step}"));
         steps = step;
-        if site.ask(&site.wish(step)).is_err() {
+        if site.ask(&Wish::new(step)).is_err() {
             break;
         }
     }
     assert!((5..=6).contains(&steps), "{steps} steps of a second");
-    is_refused(&site, &site.wish(100));
+    is_refused(&site, &Wish::new(100));
     stop(live);
     site.is_whole();
 }
@@ -76,11 +76,11 @@ fn small_steps_of_the_clock_add_up() {
 #[test]
 fn a_server_that_slept_mints_on() {
     let (site, mut live) = Site::new();
-    site.ask(&site.wish(1)).unwrap();
+    site.ask(&Wish::new(1)).unwrap();
     kill_process(live.pid(), Signal::STOP).unwrap();
     live.run_for(Duration::from_secs(6));
     kill_process(live.pid(), Signal::CONT).unwrap();
-    site.ask(&site.wish(2)).unwrap();
+    site.ask(&Wish::new(2)).unwrap();
     stop(live);
     site.is_whole();
 }
@@ -92,14 +92,14 @@ fn a_start_before_the_last_event_leaves_leftovers_alone() {
     stop(live);
     let point = format!("{}=1*return(abort)", Point::WalkRecorded.name());
     let live = site.with("FAILPOINTS", &point).serve();
-    site.ask(&site.wish(1)).unwrap_err();
+    site.ask(&Wish::new(1)).unwrap_err();
     live.ended();
     assert_eq!(site.count(UNFINISHED), 1);
 
     let bent = Bent::on(&site);
     bent.set("-20");
     let live = bent.bend(&site.house.place).serve();
-    is_refused(&site, &site.wish(2));
+    is_refused(&site, &Wish::new(2));
     site.until_unready(Some("before the last event"));
     assert_eq!(site.count(UNFINISHED), 1, "signed by a clock in doubt");
     bent.set("+0");

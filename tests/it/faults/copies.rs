@@ -7,7 +7,7 @@ use protem::wire::problem::ProblemKind;
 use rusqlite::Connection;
 
 use crate::crash::stop;
-use crate::faults::site::Site;
+use crate::faults::site::{Site, Wish};
 
 /// A way to harm a store's file, and what the start says to it.
 type Harm = (&'static str, fn(&Path), &'static str);
@@ -16,7 +16,7 @@ type Harm = (&'static str, fn(&Path), &'static str);
 fn a_harmed_store_is_refused_with_words() {
     let (site, live) = Site::new();
     for once in 1..40 {
-        site.ask(&site.wish(once)).unwrap();
+        site.ask(&Wish::new(once)).unwrap();
     }
     stop(live);
     let store = site.house.place.directory.join("protem.db");
@@ -43,7 +43,7 @@ fn an_older_copy_mints_nothing_until_an_operator_says_so() {
     let store = site.house.place.directory.join("protem.db");
     let copy = fs::read(&store).unwrap();
     let live = site.house.place.serve();
-    site.ask(&site.wish(1)).unwrap();
+    site.ask(&Wish::new(1)).unwrap();
     stop(live);
     fs::write(&store, copy).unwrap();
     is_stopped_until_released(&site);
@@ -67,7 +67,7 @@ fn a_log_that_lost_its_tail_mints_nothing_until_an_operator_says_so() {
 #[track_caller]
 fn is_stopped_until_released(site: &Site) {
     let live = site.house.place.serve();
-    let refused = site.ask(&site.wish(1_000)).unwrap_err();
+    let refused = site.ask(&Wish::new(1_000)).unwrap_err();
     assert_eq!(
         refused.problem(),
         Some(ProblemKind::MintingStopped),
@@ -76,7 +76,7 @@ fn is_stopped_until_released(site: &Site) {
     // A restart changes nothing.
     stop(live);
     let live = site.house.place.serve();
-    let refused = site.ask(&site.wish(1_000)).unwrap_err();
+    let refused = site.ask(&Wish::new(1_000)).unwrap_err();
     assert_eq!(
         refused.problem(),
         Some(ProblemKind::MintingStopped),
@@ -84,7 +84,7 @@ fn is_stopped_until_released(site: &Site) {
     );
     site.operate(async |operator| operator.release_minting("restored on purpose").await)
         .unwrap();
-    let view = site.ask(&site.wish(1_001)).unwrap();
+    let view = site.ask(&Wish::new(1_001)).unwrap();
     let said = stop(live);
     assert!(!said.is_empty());
     let stopped = "SELECT count(*) FROM events WHERE kind = 'minting.stopped' \

@@ -12,7 +12,7 @@ use protem::wire::token::TokenRequest;
 use crate::crash::house::subject;
 use crate::crash::stop;
 use crate::faults::lossy::LossyDisk;
-use crate::faults::site::{INTENTS, Site};
+use crate::faults::site::{INTENTS, Site, Wish};
 
 /// A file system of its own size in memory.
 struct SmallDisk(PathBuf);
@@ -28,7 +28,7 @@ fn a_disk_that_fills_up_refuses_first_what_is_new() {
     fill(&folder.join("half"), 40);
     site.until_unready(Some("record anything new"));
     let before = site.count(INTENTS);
-    let refused = site.ask(&site.wish(1)).unwrap_err();
+    let refused = site.ask(&Wish::new(1)).unwrap_err();
     assert_eq!(
         refused.problem(),
         Some(ProblemKind::Unavailable),
@@ -43,7 +43,7 @@ fn a_disk_that_fills_up_refuses_first_what_is_new() {
         .find_map(|_| token(&site).err())
         .expect("a full disk");
     assert_eq!(full.problem(), Some(ProblemKind::Unavailable), "{full:?}");
-    let refused = site.ask(&site.wish(2)).unwrap_err();
+    let refused = site.ask(&Wish::new(2)).unwrap_err();
     assert_eq!(
         refused.problem(),
         Some(ProblemKind::Unavailable),
@@ -53,7 +53,7 @@ fn a_disk_that_fills_up_refuses_first_what_is_new() {
     fs::remove_file(folder.join("half")).unwrap();
     fs::remove_file(folder.join("rest")).unwrap();
     site.until_unready(None);
-    site.ask(&site.wish(3)).unwrap();
+    site.ask(&Wish::new(3)).unwrap();
     stop(live);
     site.is_whole();
 }
@@ -69,7 +69,7 @@ fn a_disk_that_takes_no_change_is_told_and_made_up_for() {
         });
         site.until_unready(None);
         disk.close(Some(error));
-        let refused = site.ask(&site.wish(1)).unwrap_err();
+        let refused = site.ask(&Wish::new(1)).unwrap_err();
         assert_eq!(
             refused.problem(),
             Some(ProblemKind::Unavailable),
@@ -78,7 +78,7 @@ fn a_disk_that_takes_no_change_is_told_and_made_up_for() {
         site.until_unready(Some("the store cannot"));
         disk.close(None);
         site.until_unready(None);
-        site.ask(&site.wish(2)).unwrap();
+        site.ask(&Wish::new(2)).unwrap();
         stop(live);
         site.is_whole();
     }

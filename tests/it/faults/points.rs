@@ -88,8 +88,8 @@ fn a_step_that_fails_in_an_issuance_is_made_up_for_while_serving() {
     let wishes = [
         site.wish_by_token(200),
         site.wish_by_token(201),
-        site.wish(202),
-        site.wish(203),
+        Wish::new(202),
+        Wish::new(203),
     ];
     for wish in &wishes {
         eprintln!("{}", told(&site.ask(wish)));
@@ -98,11 +98,7 @@ fn a_step_that_fails_in_an_issuance_is_made_up_for_while_serving() {
         let view = until_answered(&site, wish);
         assert_eq!(view.fingerprint, site.ask(wish).unwrap().fingerprint);
     }
-    assert_eq!(
-        site.count(INTENTS) - before,
-        wishes.len() as i64,
-        "one intent each"
-    );
+    assert_eq!(site.count(INTENTS) - before, 4, "one intent each");
     let said = stop(live).join("\n");
     assert!(said.contains("intents were left over"), "{said}");
     for row in WALK {
@@ -141,7 +137,7 @@ fn a_commit_that_fails_on_either_side_loses_nothing() {
                 let words = format!("{}={nth}*off->1*{way}", point.name());
                 let place = site.with(FAILPOINTS, &words);
                 tried += 1;
-                let wish = site.wish(1_000 + tried);
+                let wish = Wish::new(1_000 + tried);
                 let mut live = place.start();
                 if live.serves() {
                     let _ = site.ask(&wish);
@@ -182,7 +178,7 @@ fn a_renewal_that_stops_is_made_up_for() {
                 .unwrap()
                 .count();
             assert!(
-                files >= 8 && files % 2 == 0,
+                files >= 8 && files.is_multiple_of(2),
                 "{point:?} {way}: {files} files"
             );
         }
@@ -222,7 +218,7 @@ fn wish_for(row: &Row, site: &Site, once: u64) -> Wish {
     if row.point == Point::TokenSpent {
         site.wish_by_token(once)
     } else {
-        site.wish(once)
+        Wish::new(once)
     }
 }
 

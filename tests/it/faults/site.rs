@@ -32,6 +32,17 @@ pub(crate) struct Wish {
     token: Option<String>,
 }
 
+impl Wish {
+    /// A base SVID for a new key, paid with the one that is held; another `once`, another wish.
+    pub(crate) fn new(once: u64) -> Self {
+        Self {
+            key: PrivateKey::generate(KeyKind::P256).unwrap(),
+            once,
+            token: None,
+        }
+    }
+}
+
 impl Site {
     /// A site and its server, which serves.
     pub(crate) fn new() -> (Self, Live) {
@@ -69,15 +80,6 @@ impl Site {
         place
     }
 
-    /// A base SVID for a new key, paid with the one that is held.
-    pub(crate) fn wish(&self, once: u64) -> Wish {
-        Wish {
-            key: PrivateKey::generate(KeyKind::P256).unwrap(),
-            once,
-            token: None,
-        }
-    }
-
     /// A base SVID for a new key, paid with a new join token.
     pub(crate) fn wish_by_token(&self, once: u64) -> Wish {
         let request = TokenRequest {
@@ -88,7 +90,7 @@ impl Site {
         let made = self.runtime.block_on(made.create_token(&request)).unwrap();
         Wish {
             token: Some(made.token),
-            ..self.wish(once)
+            ..Wish::new(once)
         }
     }
 

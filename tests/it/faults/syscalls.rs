@@ -9,7 +9,7 @@ use std::fs;
 
 use crate::crash::house::Dice;
 use crate::crash::{number, seed, stop};
-use crate::faults::site::Site;
+use crate::faults::site::{Site, Wish};
 use crate::live::Live;
 use crate::tools::tool;
 
@@ -99,15 +99,20 @@ impl Counts {
                 .extend(["-P".to_owned(), file.to_str().unwrap().to_owned()]);
         }
         let mut live = place.start();
-        let wish = site.wish(self.tried * 10);
+        let wish = Wish::new(self.tried * 10);
         if live.serves() {
             match site.ask(&wish) {
                 Ok(_) => self.answered += 1,
                 Err(_) => self.refused += 1,
             }
             // A fault that is over is over.
-            let again = (1..5).any(|more| site.ask(&site.wish(self.tried * 10 + more)).is_ok());
-            assert!(again || fault == KILL, "{inject}: it does not recover");
+            let more = (1..5).map(|more| site.ask(&Wish::new(self.tried * 10 + more)));
+            let again: Vec<_> = more.collect();
+            let recovered = again.iter().any(Result::is_ok) || fault == KILL;
+            if !recovered {
+                let (_, said) = live.terminate();
+                panic!("{inject}: it does not recover: {again:#?}\n{said:#?}");
+            }
         } else {
             self.not_started += 1;
         }

@@ -292,4 +292,4 @@ fn done(reply: ReplyEmpty, outcome: Result<(), Errno>) {
 }
 
 /// How long the kernel may believe a name or a size: everything changes through it.
-const FOR_EVER: Duration = Duration::from_secs(3_600);
+const FOR_EVER: Duration = Duration::from_hours(1);
