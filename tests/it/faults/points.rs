@@ -148,6 +148,7 @@ fn a_commit_that_fails_on_either_side_loses_nothing() {
                     .ask(&wish)
                     .unwrap_or_else(|error| panic!("{words}: {error:?}"));
                 assert_eq!(view.fingerprint, site.ask(&wish).unwrap().fingerprint);
+                site.renew(1_000 + tried);
                 stop(live);
                 site.is_whole();
             }

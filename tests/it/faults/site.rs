@@ -65,12 +65,17 @@ impl Site {
             directory,
         };
         site.runtime.block_on(site.house.register());
-        let wish = site.wish_by_token(0);
-        let view = site.ask(&wish).unwrap();
-        let pem = wish.key.to_pkcs8_pem().unwrap();
-        fs::write(site.folder.join(SVID_KEY), pem.as_bytes()).unwrap();
-        fs::write(site.folder.join(SVID_PEM), &view.chain).unwrap();
+        site.renew(0);
         (site, live)
+    }
+
+    /// A new base SVID for the workload, which lives for three minutes.
+    pub(crate) fn renew(&self, once: u64) {
+        let wish = self.wish_by_token(once);
+        let view = self.ask(&wish).unwrap();
+        let pem = wish.key.to_pkcs8_pem().unwrap();
+        fs::write(self.folder.join(SVID_KEY), pem.as_bytes()).unwrap();
+        fs::write(self.folder.join(SVID_PEM), &view.chain).unwrap();
     }
 
     /// The place with something in the server's environment.

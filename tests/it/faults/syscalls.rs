@@ -126,6 +126,7 @@ impl Counts {
         if let Err(error) = site.ask(&wish) {
             panic!("{inject}: {error:?}\n{said:#?}");
         }
+        site.renew(self.tried * 10);
         stop(live);
         site.is_whole();
         met
