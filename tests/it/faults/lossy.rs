@@ -144,7 +144,15 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         // Lazily: a program that is being started elsewhere in this process may hold a copy of an
         // open file for a moment.
-        let unmounted = Command::new("umount").arg("-l").arg(&self.at).status();
+        let words: &[&str] = if rustix::process::geteuid().is_root() {
+            &["umount", "-l"]
+        } else {
+            &["fusermount3", "-u", "-z"]
+        };
+        let unmounted = Command::new(words[0])
+            .args(&words[1..])
+            .arg(&self.at)
+            .status();
         if let (Ok(status), Some(session)) = (unmounted, self.session.take())
             && status.success()
         {
