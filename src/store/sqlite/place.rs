@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, NFS_SUPER_MAGIC, flock, fstatfs};
+use rustix::fs::{FlockOperation, FsWord, flock, fstatfs};
 
 use crate::failpoint::{Point, reach};
 use crate::store::StoreError;
@@ -42,12 +42,7 @@ impl Lock {
         let held = private().create(true).truncate(false).open(&file);
         let held = held.map_err(cannot("open its lock file"))?;
         let system = fstatfs(&held).map_err(cannot("read its file system"))?;
-        if system.f_type == NFS_SUPER_MAGIC {
-            return Err(wrong(
-                path,
-                "it lies on a network file system; use a local disk",
-            ));
-        }
+        check_local(system.f_type, path)?;
         match flock(&held, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { held }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(shown(path))),
@@ -62,6 +57,17 @@ impl Drop for Lock {
         // every open file for a moment, and with it the lock. Where it fails, closing does it.
         let _ = flock(&self.held, FlockOperation::Unlock);
     }
+}
+
+/// Refuses file systems that other machines write to as well.
+fn check_local(kind: FsWord, path: &Path) -> Result<(), StoreError> {
+    if NETWORK.contains(&kind) {
+        return Err(wrong(
+            path,
+            "it lies on a network file system; use a local disk",
+        ));
+    }
+    Ok(())
 }
 
 /// Makes a new store; the caller holds the lock.
@@ -248,6 +254,17 @@ fn wrong(path: &Path, wrong: &'static str) -> StoreError {
 }
 
 const WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+/// The kernel's numbers of NFS, SMB 1 to 3, CIFS, Ceph, AFS (both) and 9P (`statfs(2)`).
+const NETWORK: [FsWord; 8] = [
+    0x6969,
+    0x517b,
+    0xfe53_4d42,
+    0xff53_4d42,
+    0x00c3_6400,
+    0x5346_414f,
+    0x6b41_4653,
+    0x0102_1997,
+];
 /// The mode bits by which group and others write.
 const OTHERS_WRITE: u32 = 0o022;
 /// `FULL`, as the pragma tells it; below it a power cut loses what was answered (assurance E11).
@@ -278,6 +295,18 @@ mod tests {
         assert_eq!(number("synchronous"), Ok(SYNCHRONOUS_FULL));
         assert_eq!(number("foreign_keys"), Ok(1));
         assert_eq!(number("trusted_schema"), Ok(0));
+    }
+
+    #[test]
+    fn a_network_file_system_is_refused() {
+        let path = Path::new("store.db");
+        assert_eq!(NETWORK[0], rustix::fs::NFS_SUPER_MAGIC);
+        for kind in NETWORK {
+            assert!(check_local(kind, path).is_err(), "{kind:#x}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let here = fstatfs(File::open(folder.path()).unwrap()).unwrap();
+        assert!(check_local(here.f_type, path).is_ok());
     }
 
     #[test]

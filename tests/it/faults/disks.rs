@@ -56,6 +56,7 @@ fn a_disk_that_fills_up_refuses_first_what_is_new() {
     site.ask(&Wish::new(3)).unwrap();
     stop(live);
     site.is_whole();
+    drop(disk);
 }
 
 #[test]
@@ -81,6 +82,7 @@ fn a_disk_that_takes_no_change_is_told_and_made_up_for() {
         site.ask(&Wish::new(2)).unwrap();
         stop(live);
         site.is_whole();
+        drop(mounted);
     }
 }
 
@@ -100,6 +102,7 @@ fn a_start_on_a_disk_that_takes_no_change_is_refused() {
     disk.remount("rw");
     stop(site.house.place.serve());
     site.is_whole();
+    drop(disk);
 }
 
 impl SmallDisk {
