@@ -119,6 +119,30 @@ fn a_step_that_fails_in_an_issuance_is_made_up_for_while_serving() {
     );
 }
 
+/// A walk that is slower than what a round takes for left over is overtaken, and what it signed
+/// itself is handed to nobody.
+#[test]
+fn a_walk_that_is_overtaken_hands_nothing_out() {
+    let (site, live) = Site::new();
+    stop(live);
+    let slow = format!("{}=1*sleep({SLOW_MS})", Point::WalkSigned.name());
+    let live = site.with(FAILPOINTS, &slow).serve();
+    let wish = Wish::new(300);
+    let before = site.count(INTENTS);
+    let overtaken = site.ask(&wish).unwrap_err();
+    assert_eq!(
+        overtaken.problem(),
+        Some(ProblemKind::Conflict),
+        "{overtaken:?}"
+    );
+    let view = until_answered(&site, &wish);
+    assert_eq!(view.fingerprint, site.ask(&wish).unwrap().fingerprint);
+    assert_eq!(site.count(INTENTS) - before, 1);
+    let said = stop(live).join("\n");
+    assert!(said.contains("intents were left over"), "{said}");
+    site.is_whole();
+}
+
 /// The writing thread stops around a commit, wherever the commit stands in the server's life.
 #[test]
 fn a_commit_that_fails_on_either_side_loses_nothing() {
@@ -274,6 +298,8 @@ const ROTATION: [Point; 3] = [
 const FAILPOINTS: &str = "FAILPOINTS";
 const ABORTED: i32 = 6;
 const ASKED_MAX: u32 = 200;
+/// Longer than an intent may be open and not be left over, and the pause of two rounds.
+const SLOW_MS: u32 = 21_000;
 
 const fn row(point: Point, recorded: bool) -> Row {
     Row { point, recorded }

@@ -106,8 +106,11 @@ impl Counts {
                 Err(_) => self.refused += 1,
             }
             // A fault that is over is over.
-            let more = (1..5).map(|more| site.ask(&Wish::new(self.tried * 10 + more)));
-            let again: Vec<_> = more.collect();
+            let mut again = Vec::new();
+            while again.len() < 4 && !again.last().is_some_and(Result::is_ok) {
+                let once = self.tried * 10 + 1 + again.len() as u64;
+                again.push(site.ask(&Wish::new(once)));
+            }
             let recovered = again.iter().any(Result::is_ok) || fault == KILL;
             if !recovered {
                 let (_, said) = live.terminate();
