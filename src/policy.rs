@@ -39,7 +39,8 @@ pub use crate::policy::catalogue::{
 };
 pub use crate::policy::decide::{Denial, HORIZON_MAX, Permit, Verdict, decide};
 pub use crate::policy::facts::{
-    ElevationFact, EntryFact, FactParts, FactVersion, Facts, MintingFact, PolicyFact, SignalFact,
+    ElevationFact, EntryFact, EntryInView, FactParts, FactVersion, Facts, MintingFact, PolicyFact,
+    SignalFact,
 };
 pub use crate::policy::fault::{BundleFaults, Fault, Place};
 pub use crate::policy::judge::DenialReason;
@@ -148,16 +149,19 @@ mod tests {
                 stopped: false,
                 version: 4,
             },
-            entry: Some(EntryFact {
-                id: EntryId::random(&chance),
-                version: 5,
-                subject: web(),
-                selectors: vec!["unix:uid:1000".parse().unwrap()],
-                owner: "data".parse().unwrap(),
-                groups: vec!["demo".parse().unwrap()],
-                deputies: Vec::new(),
-                life: Seconds::new(3_600),
-            }),
+            entry: Some(
+                EntryFact {
+                    id: EntryId::random(&chance),
+                    version: 5,
+                    subject: web(),
+                    selectors: vec!["unix:uid:1000".parse().unwrap()],
+                    owner: "data".parse().unwrap(),
+                    groups: vec!["demo".parse().unwrap()],
+                    deputies: Vec::new(),
+                    life: Seconds::new(3_600),
+                }
+                .into(),
+            ),
             elevation: Some(ElevationFact {
                 id: ElevationId::random(&chance),
                 version: 6,

@@ -23,6 +23,7 @@ use crate::audit::{Event, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
 use crate::identity::Subject;
+use crate::scope::Scope;
 use crate::time::Timestamp;
 
 pub use crate::store::act::{
@@ -83,6 +84,14 @@ pub trait Store: sealed::Sealed + Send + Sync {
         after: Option<EventNumber>,
         limit: u32,
     ) -> Answer<'_, Vec<ElevationRow>>;
+
+    /// The open elevations of a subject for a scope, oldest first; at most `limit`.
+    fn open_elevations(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        limit: u32,
+    ) -> Answer<'_, Vec<Elevation>>;
 
     /// Elevations whose running clock ran out at or before `now`; at most `limit`.
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>>;

@@ -42,6 +42,7 @@ pub fn health_router(probes: &Probes, passage: Passage) -> Router {
 fn endpoints() -> Router<Arc<Service>> {
     Router::new()
         .route("/v1/svids", post(svid::mint::answer))
+        .route("/v1/svids/batch", post(svid::batch::answer))
         .route(
             "/v1/elevations",
             post(elevation::open::answer).get(elevation::list::answer),

@@ -115,10 +115,10 @@ impl Problem {
         self.inner.as_deref()
     }
 
-    /// The document for the request of this id.
-    pub(crate) fn document(&self, request: Option<&str>) -> Response {
+    /// What the caller is told, for the request of this id.
+    pub(crate) fn view(&self, request: Option<&str>) -> ProblemView {
         let denial = self.denial.as_deref();
-        let view = ProblemView {
+        ProblemView {
             kind: self.kind.to_string(),
             title: title(self.kind).to_owned(),
             status: status(self.kind).as_u16(),
@@ -128,7 +128,12 @@ impl Problem {
             instance: request.map(|id| format!("urn:protem:request:{id}")),
             elevation: denial.and_then(|denial| Some(denial.elevation?.to_string())),
             verdict: denial.map(|denial| denial.verdict.clone()),
-        };
+        }
+    }
+
+    /// The document for the request of this id.
+    pub(crate) fn document(&self, request: Option<&str>) -> Response {
+        let view = self.view(request);
         // Texts and numbers always serialize; an empty body would still carry the status.
         let body = serde_json::to_vec(&view).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

@@ -28,7 +28,7 @@ use crate::api::request::drain::Shared;
 use crate::id::entropy::Entropy;
 use crate::id::hex;
 use crate::time::Clock;
-use crate::wire::problem::ProblemKind;
+use crate::wire::problem::{ProblemKind, ProblemView};
 
 /// What the passage of a request needs.
 #[derive(Clone)]
@@ -42,11 +42,12 @@ pub struct Passage {
 }
 
 /// What is learnt on the way and belongs into the log line; an extension of every request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Noted(Arc<Notes>);
 
 #[derive(Debug, Default)]
 struct Notes {
+    id: String,
     caller: OnceLock<String>,
     event: OnceLock<u64>,
     serial: OnceLock<String>,
@@ -79,6 +80,18 @@ impl Noted {
     }
 }
 
+impl Noted {
+    /// What the caller is told of a problem that is a part of an answer; what broke inside is
+    /// logged under the request's id.
+    pub fn problem(&self, problem: &Problem) -> ProblemView {
+        let id = self.0.id.as_str();
+        if let Some(inner) = problem.inner() {
+            tracing::error!(id, error = inner, "request failed inside");
+        }
+        problem.view(Some(id))
+    }
+}
+
 impl fmt::Debug for Passage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passage")
@@ -89,7 +102,10 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
     let begun_ms = passage.clock.read().boot_ms;
     let id = hex::text(&passage.entropy.bytes::<16>());
     let span = tracing::info_span!("request", id);
-    let noted = Noted::default();
+    let noted = Noted(Arc::new(Notes {
+        id: id.clone(),
+        ..Notes::default()
+    }));
     request.extensions_mut().insert(noted.clone());
     let method = request.method().clone();
     let version = request.version();

@@ -85,24 +85,25 @@ impl Value {
     /// A flat record of another room, as its serialised form states it. What canonical JSON
     /// cannot hold (null, numbers that are not whole) is kept as its text, so nothing is lost.
     #[must_use]
-    pub fn from_json(value: &serde_json::Value) -> Self {
+    pub fn from_json(value: serde_json::Value) -> Self {
         match value {
             serde_json::Value::Array(values) => {
-                Self::List(values.iter().map(Self::from_json).collect())
+                Self::List(values.into_iter().map(Self::from_json).collect())
             }
-            serde_json::Value::Bool(truth) => Self::Bool(*truth),
+            serde_json::Value::Bool(truth) => Self::Bool(truth),
             serde_json::Value::Number(number) => number
                 .as_i64()
                 .map_or_else(|| Self::Text(number.to_string()), Self::Integer),
             serde_json::Value::Null => Self::Text("null".to_owned()),
-            serde_json::Value::Object(values) => Self::Map(
-                values
-                    .iter()
-                    .map(|(name, value)| (name.clone(), Self::from_json(value)))
-                    .collect(),
-            ),
-            serde_json::Value::String(text) => Self::Text(text.clone()),
+            serde_json::Value::Object(values) => Self::record(values),
+            serde_json::Value::String(text) => Self::Text(text),
         }
+    }
+
+    /// The named values of another room, as [`Self::from_json`] takes each.
+    pub fn record(values: impl IntoIterator<Item = (String, serde_json::Value)>) -> Self {
+        let own = |(name, value)| (name, Self::from_json(value));
+        Self::Map(values.into_iter().map(own).collect())
     }
 
     /// The text, when it is one.
@@ -148,17 +149,21 @@ impl From<u64> for Value {
 
 fn write_text(text: &str, to: &mut String) {
     to.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => to.push_str("\\\""),
-            '\\' => to.push_str("\\\\"),
-            control if u32::from(control) < 0x20 => {
-                // Writing to a String does not fail.
-                let _ = write!(to, "\\u{:04x}", u32::from(control));
-            }
-            plain => to.push(plain),
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || u32::from(c) < 0x20) {
+        let (plain, from) = rest.split_at(at);
+        to.push_str(plain);
+        let mut characters = from.chars();
+        match characters.next() {
+            Some('"') => to.push_str("\\\""),
+            Some('\\') => to.push_str("\\\\"),
+            // Writing to a String does not fail.
+            Some(control) => drop(write!(to, "\\u{:04x}", u32::from(control))),
+            None => {}
         }
+        rest = characters.as_str();
     }
+    to.push_str(rest);
     to.push('"');
 }
 

@@ -122,19 +122,27 @@ impl Event {
     /// # Errors
     /// [`EventError::TooLong`].
     pub fn seal(self, number: EventNumber) -> Result<SealedEvent, EventError> {
-        let mut whole = self.fields.clone();
-        whole.insert(AT.into(), Value::from(self.at.rfc3339()));
-        whole.insert(KIND.into(), Value::from(self.kind.as_str()));
+        let Self { at, kind, fields } = self;
+        let mut whole = fields;
+        whole.insert(AT.into(), Value::from(at.rfc3339()));
+        whole.insert(KIND.into(), Value::from(kind.as_str()));
         whole.insert(NUMBER.into(), Value::from(number.value()));
         whole.insert(FORM.into(), Value::Integer(FORM_OF_TODAY));
-        let mut bytes = String::new();
-        Value::Map(whole).write(&mut bytes);
+        let whole = Value::Map(whole);
+        let mut bytes = String::with_capacity(EVENT_BYTES_USUAL);
+        whole.write(&mut bytes);
         if EVENT_BYTES_MAX < bytes.len() {
             return Err(EventError::TooLong(bytes.len()));
         }
+        let Value::Map(mut fields) = whole else {
+            return Err(EventError::Field("object"));
+        };
+        for own in [AT, KIND, NUMBER, FORM] {
+            fields.remove(own);
+        }
         Ok(SealedEvent {
             number,
-            event: self,
+            event: Self { at, kind, fields },
             bytes,
         })
     }
@@ -250,6 +258,8 @@ impl Commitment {
 
 /// The longest event, in bytes: what one entry of a tiled log can hold.
 pub const EVENT_BYTES_MAX: usize = 65_535;
+/// What most events fit into, in bytes.
+const EVENT_BYTES_USUAL: usize = 2_048;
 const AT: &str = "at";
 const KIND: &str = "kind";
 const NUMBER: &str = "number";

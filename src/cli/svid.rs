@@ -193,6 +193,6 @@ fn show(folder: &Path, screen: &mut Screen) -> anyhow::Result<()> {
         ("instance", instance.unwrap_or_default()),
         ("not before", moment_of(tbs.not_before, now)),
         ("not after", moment_of(tbs.not_after, now)),
-        ("issuer", tbs.issuer.text.clone()),
+        ("issuer", tbs.issuer.text()),
     ])
 }

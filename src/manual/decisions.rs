@@ -6,6 +6,7 @@
 //! | [`policies`] | the engine, time, facts |
 //! | [`ledgers`] | the store and what is remembered |
 //! | [`callers`] | doors, tokens, instances, proxies |
+//! | [`speed`] | what an issuance costs, what was tried, what stands in the way |
 //! | [`libraries`] | every dependency, each with a sentence |
 //!
 //! # Where the building differs from its design
@@ -17,8 +18,8 @@
 //! - **The evidence identifier is not `2.25.<uuid>`.** See [`certificates`].
 //! - **The elevated intermediate always permits `scope.<td>`,** not only where the `dns` encoding
 //!   is used. See [`certificates`].
-//! - **A leaf is verified by the library that signed it;** issuers are verified by another. See
-//!   [`certificates`].
+//! - **Of leaves, one in 32 is verified after signing,** by the library that signed it; issuers are
+//!   verified each, by another. See [`certificates`].
 //! - **Envoy's recipe has two filters before the router, not three.** See [`callers`].
 //! - **Policy tests are TOML,** not Cedar's JSON. One test is one question with its answer.
 //! - **Policy time is cut to minutes.** See [`policies`].
@@ -34,3 +35,4 @@ pub mod certificates;
 pub mod ledgers;
 pub mod libraries;
 pub mod policies;
+pub mod speed;

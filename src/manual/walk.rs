@@ -44,7 +44,8 @@
 //!    is activated or its instance bound, the log index is written into the bytes, the event is
 //!    sealed. A stale fact sends the walk back to step 6, at most eight times.
 //! 10. **Signature.** [`Authority::finish`] lets the issuer sign the recorded bytes. The
-//!     certificate is parsed again, compared with what was recorded, and its signature verified.
+//!     certificate is read back and compared with what was recorded; its signature is verified now
+//!     and then (`decisions::certificates` says when).
 //!     [`Store::conclude`] makes the outcome durable. Only then is there an [`Svid`].
 //! 11. **Answer.** 201 with the chain, or a [`Problem`].
 //!
@@ -203,7 +204,7 @@
 //!         groups: vec!["shop".parse()?],
 //!         deputies: vec![],
 //!         life: Seconds::new(3_600),
-//!     }),
+//!     }.into()),
 //!     elevation: None,
 //!     signals: vec![],
 //! };

@@ -274,7 +274,7 @@ impl Authority {
     fn own_keys(&self) -> BTreeSet<Fingerprint> {
         let issuers = self.issuers.read().unwrap_or_else(PoisonError::into_inner);
         let held = issuers.values().flatten().chain([&self.top]);
-        held.map(|one| one.public_key().fingerprint()).collect()
+        held.map(|one| one.fingerprint()).collect()
     }
 
     const fn profile_of(&self, name: &SvidName) -> &Profile {
@@ -338,7 +338,7 @@ fn svid_event(permit: &Permit, name: &SvidName, terms: &MintTerms<'_>, now: Time
         .with(Key::Subject, name.subject().to_string())
         .with(Key::Policy, permit.digest().to_string())
         .and("instance", terms.instance.to_string())
-        .and("verdict", verdict(permit));
+        .and("verdict", Value::record(permit.record()));
     let event = match name.scope() {
         Some(scope) => event.with(Key::Scope, scope.as_str()),
         None => event,
@@ -347,15 +347,4 @@ fn svid_event(permit: &Permit, name: &SvidName, terms: &MintTerms<'_>, now: Time
         Some(elevation) => event.with(Key::Elevation, elevation.id.to_string()),
         None => event,
     }
-}
-
-/// The question and what it rested on, as the event carries it.
-fn verdict(permit: &Permit) -> Value {
-    let record = permit.record();
-    Value::Map(
-        record
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from_json(value)))
-            .collect(),
-    )
 }

@@ -5,6 +5,8 @@
 //! recorded, at most once, while its time lasts; otherwise its failure is recorded.
 //! Refuses: to answer with anything that the store has not confirmed.
 
+use std::sync::Arc;
+
 use crate::audit::{Event, EventKind, Key, SealedEvent};
 use crate::failpoint::{Point, reach};
 use crate::id::EventNumber;
@@ -97,7 +99,7 @@ impl Authority {
             fail(store, recorded.event(), &why, now).await?;
             return Ok(false);
         };
-        match issuing.sign(&recorded) {
+        match issuing.sign(&recorded, None) {
             Ok(certificate) => {
                 conclude(store, recorded.event(), &certificate, now).await?;
                 Ok(true)
@@ -163,8 +165,9 @@ pub(crate) async fn finish_recorded(
     recorded: Recorded<Planned>,
     now: Timestamp,
 ) -> Result<Svid, FinishError> {
-    let issuing = recorded.kept().issuing();
-    match issuing.sign(&recorded) {
+    let issuing = Arc::clone(recorded.kept().issuing());
+    let (recorded, planned) = recorded.part();
+    match issuing.sign(&recorded, Some(planned.into_read())) {
         Ok(certificate) => {
             if recorded.event().event().kind() == EventKind::SvidIntent {
                 reach(Point::WalkSigned).map_err(StoreError::from)?;
@@ -174,7 +177,7 @@ pub(crate) async fn finish_recorded(
             Ok(Svid {
                 certificate,
                 chain_pem,
-                intent: recorded.event().clone(),
+                intent: recorded.into_event(),
                 issued,
             })
         }

@@ -2,10 +2,12 @@
 //!
 //! Promises: the raw signer is private to this file; the one way to a signature is
 //! [`Issuing::sign`], and it takes recorded bytes. What was signed is parsed again with other
-//! code, compared byte for byte with what was recorded, and verified.
+//! code and compared byte for byte with what was recorded; the first signature of a key and a part
+//! of the others are verified.
 //! Refuses: to sign anything that the store did not record.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::Issuer;
 
@@ -14,14 +16,18 @@ use crate::pki::profile::IssuerName;
 use crate::store::Recorded;
 use crate::time::Timestamp;
 use crate::x509::{
-    Certificate, CertificateError, KeyError, PrivateKeyError, PublicKey, SignatureAlgorithm,
-    common_name_der, write_chain,
+    Certificate, CertificateError, Fingerprint, KeyError, PrivateKeyError, PublicKey,
+    SignatureAlgorithm, Tbs, common_name_der, write_chain,
 };
 
 /// An issuer and its key.
 pub struct Issuing {
     name: IssuerName,
     signer: Box<dyn Signer>,
+    /// Of its public key.
+    fingerprint: Fingerprint,
+    /// How often it signed.
+    signed: AtomicU64,
     standing: Option<Standing>,
 }
 
@@ -55,7 +61,9 @@ impl Issuing {
     pub(crate) fn uncertified(name: IssuerName, signer: Box<dyn Signer>) -> Self {
         Self {
             name,
+            fingerprint: signer.public_key().fingerprint(),
             signer,
+            signed: AtomicU64::new(0),
             standing: None,
         }
     }
@@ -73,7 +81,9 @@ impl Issuing {
         let chain_pem = write_chain(chain.filter(|one| !one.is_self_issued()));
         Ok(Self {
             name,
+            fingerprint: signer.public_key().fingerprint(),
             signer,
+            signed: AtomicU64::new(0),
             standing: Some(Standing {
                 certificate,
                 chain_pem,
@@ -82,27 +92,58 @@ impl Issuing {
         })
     }
 
-    /// Signs what was recorded, and checks what came out.
+    /// Signs what was recorded, and checks what came out. What the lint has `read` of these very
+    /// bytes is not read a second time.
     ///
     /// # Errors
     /// Why there is no certificate; the caller records that.
-    pub(crate) fn sign<K>(&self, recorded: &Recorded<K>) -> Result<Certificate, SignError> {
+    pub(crate) fn sign<K>(
+        &self,
+        recorded: &Recorded<K>,
+        read: Option<Tbs>,
+    ) -> Result<Certificate, SignError> {
         let signature = self.signer.sign(recorded.tbs())?;
         let der = Certificate::assemble(recorded.tbs(), &signature)?;
-        let certificate = Certificate::parse(&der)?;
+        let certificate = match read {
+            Some(tbs) => Certificate::parse_around(tbs, der)?,
+            None => Certificate::parse(&der)?,
+        };
         if certificate.tbs_der() != recorded.tbs() {
             return Err(SignError::OtherBytes);
         }
         match self.name {
             // Few and long-lived: verified by other code (p256) than the code that signed.
             IssuerName::Root => certificate.verify_signed_by(self.signer.public_key())?,
-            // On the hot path: the same library, but from the certificate's parsed parts and the
-            // public key (see `manual::decisions` for the price of p256 here).
-            IssuerName::Base | IssuerName::Elevated | IssuerName::Service => {
+            // The same library, but from the certificate's parsed parts and the public key (see
+            // `manual::decisions` for the price of p256 here).
+            IssuerName::Service => {
                 certificate.verify_signature_fast(self.signer.public_key())?;
             }
+            IssuerName::Base | IssuerName::Elevated if self.is_to_be_verified() => {
+                certificate.verify_signature_fast(self.signer.public_key())?;
+            }
+            IssuerName::Base | IssuerName::Elevated => {}
         }
         Ok(certificate)
+    }
+
+    /// Whether the next signature is verified before it goes out. The first one always is, so a
+    /// key that does not work is found at once.
+    ///
+    /// RSA and Ed25519 signatures are each verified: one that a fault of the machine made wrong
+    /// gives their key away. ECDSA draws a new nonce each time, so a wrong one is refused by
+    /// whoever sees it and tells nothing; a verification costs twice the signature, and one in
+    /// [`VERIFIED_ONE_IN`] finds a machine that goes wrong.
+    fn is_to_be_verified(&self) -> bool {
+        match self.signer.algorithm() {
+            SignatureAlgorithm::EcdsaSha256 | SignatureAlgorithm::EcdsaSha384 => {
+                self.signed.fetch_add(1, Ordering::Relaxed) % VERIFIED_ONE_IN == 0
+            }
+            SignatureAlgorithm::Ed25519
+            | SignatureAlgorithm::RsaSha256
+            | SignatureAlgorithm::RsaSha384
+            | SignatureAlgorithm::RsaSha512 => true,
+        }
     }
 
     /// Which issuer it is.
@@ -124,7 +165,12 @@ impl Issuing {
 
     /// SHA-256 of its public key, lower-case hex; how events name it.
     pub(crate) fn key_id(&self) -> String {
-        self.signer.public_key().fingerprint().to_string()
+        self.fingerprint.to_string()
+    }
+
+    /// SHA-256 of its public key.
+    pub(crate) const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// What builds certificates in its name.
@@ -176,3 +222,6 @@ impl fmt::Debug for Issuing {
         write!(f, "Issuing({} {})", self.name.as_str(), self.key_id())
     }
 }
+
+/// Of how many ECDSA signatures one is verified before it goes out.
+const VERIFIED_ONE_IN: u64 = 32;

@@ -24,7 +24,7 @@ use crate::store::{Intent, Mint, Recordable, RetryKey};
 use crate::time::Timestamp;
 use crate::x509::{
     EVIDENCE_ARCS, Evidence, Expected, ExtendedKeyUse, Finding, KeyUse, NameConstraints, PublicKey,
-    Role, Subtree, activation_index_offset, common_name_der, lint,
+    Role, Subtree, Tbs, activation_index_offset, common_name_der, lint,
 };
 
 /// A certificate that is ready to be recorded and then signed.
@@ -34,10 +34,11 @@ pub struct Plan {
     planned: Planned,
 }
 
-/// What is left of a plan once it is recorded: who is to sign.
+/// What is left of a plan once it is recorded: who is to sign, and what the lint read.
 #[derive(Debug)]
 pub struct Planned {
     issuing: Arc<Issuing>,
+    read: Tbs,
 }
 
 /// Why a plan is not made.
@@ -126,7 +127,7 @@ impl Plan {
         }
         let tbs = to_be_signed(issuing, contents, &serial, not_before)?;
         let expected = expected(issuing, contents, &serial, not_before);
-        lint(&tbs, &expected).map_err(PlanError::Lint)?;
+        let read = lint(&tbs, &expected).map_err(PlanError::Lint)?;
         let index_at = if recording.activates {
             activation_index_offset(&tbs)
         } else {
@@ -162,6 +163,7 @@ impl Plan {
             intent,
             planned: Planned {
                 issuing: Arc::clone(issuing),
+                read,
             },
         })
     }
@@ -171,6 +173,11 @@ impl Planned {
     /// The issuer that it was planned for.
     pub(crate) const fn issuing(&self) -> &Arc<Issuing> {
         &self.issuing
+    }
+
+    /// The to-be-signed bytes as the lint read them, before the store wrote an index into them.
+    pub(crate) fn into_read(self) -> Tbs {
+        self.read
     }
 }
 

@@ -14,7 +14,7 @@ use cedar_policy::{PolicySet, ValidationMode, Validator};
 use crate::policy::catalogue::Catalogue;
 use crate::policy::check::check;
 use crate::policy::fault::{BundleFaults, FAULTS_MAX, Fault, Place};
-use crate::policy::model::{Model, SCHEMA};
+use crate::policy::model::{ContextReads, Model, SCHEMA};
 use crate::policy::nesting::on_deep_stack;
 use crate::policy::question::Action;
 use crate::policy::rule::{PolicyId, Read, Rule, cedar_fault, read_file};
@@ -42,6 +42,8 @@ pub(crate) struct RuleSet {
     pub(crate) policies: PolicySet,
     /// Permits of `elevate` with `@route`.
     pub(crate) routes: Vec<PolicyId>,
+    /// Actions for which some policy reads the caller's address.
+    sourced: BTreeSet<Action>,
     /// Actions for which some policy reads the time.
     timed: BTreeSet<Action>,
 }
@@ -144,6 +146,14 @@ impl Bundle {
         std::iter::once(&self.0.general).chain(own)
     }
 
+    /// What of the context some policy reads; the rest need not be built.
+    pub(crate) fn reads(&self, action: Action, scope: Option<&Scope>) -> ContextReads {
+        ContextReads {
+            source: self.sets(scope).any(|set| set.sourced.contains(&action)),
+            time: self.is_timed(action, scope),
+        }
+    }
+
     /// Whether a verdict on the action may change with time alone.
     pub(crate) fn is_timed(&self, action: Action, scope: Option<&Scope>) -> bool {
         self.sets(scope).any(|set| set.timed.contains(&action))
@@ -170,6 +180,9 @@ impl Inner {
                 wrong.to_string(),
                 "give it another `@id`",
             ));
+        }
+        if rule.reads_source {
+            set.sourced.extend(&rule.actions);
         }
         if rule.reads_time {
             set.timed.extend(&rule.actions);

@@ -4,6 +4,12 @@
 //! copied, kept as a template or read from a file, so a permit cannot rest on facts made up.
 //! Whoever only supposes uses [`FactParts`] and gets an outlook, which opens nothing.
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use cedar_policy::Entities;
+
 use crate::id::{ElevationId, EntryId, PolicyVersion};
 use crate::identity::{Group, Selector, Subject};
 use crate::policy::need::Approvals;
@@ -26,7 +32,7 @@ pub struct FactParts {
     /// Whether minting is stopped.
     pub minting: MintingFact,
     /// The registration entry of [`Ask::entry_subject`](crate::policy::Ask::entry_subject).
-    pub entry: Option<EntryFact>,
+    pub entry: Option<Arc<EntryInView>>,
     /// The elevation that the question is about; none while it is only requested.
     pub elevation: Option<ElevationFact>,
     /// Every signal that some source told of.
@@ -70,6 +76,13 @@ pub struct EntryFact {
     pub deputies: Vec<Subject>,
     /// The longest life of its base SVID.
     pub life: Seconds,
+}
+
+/// A registration entry that is asked about again and again: its Cedar form is made once and kept
+/// with it. Reads as the [`EntryFact`] that it was made from.
+pub struct EntryInView {
+    fact: EntryFact,
+    cedar: OnceLock<Entities>,
 }
 
 /// An elevation as far as policy sees it.
@@ -130,6 +143,57 @@ impl Facts {
     #[must_use]
     pub const fn parts(&self) -> &FactParts {
         &self.parts
+    }
+}
+
+impl EntryInView {
+    /// What Cedar is told of it, made when it is asked for first.
+    pub(crate) fn in_cedar<E>(
+        &self,
+        make: impl FnOnce(&EntryFact) -> Result<Entities, E>,
+    ) -> Result<Entities, E> {
+        if let Some(made) = self.cedar.get() {
+            return Ok(made.clone());
+        }
+        let made = make(&self.fact)?;
+        Ok(self.cedar.get_or_init(|| made).clone())
+    }
+}
+
+impl From<EntryFact> for EntryInView {
+    fn from(fact: EntryFact) -> Self {
+        Self {
+            fact,
+            cedar: OnceLock::new(),
+        }
+    }
+}
+
+impl From<EntryFact> for Arc<EntryInView> {
+    fn from(fact: EntryFact) -> Self {
+        Self::new(fact.into())
+    }
+}
+
+impl Deref for EntryInView {
+    type Target = EntryFact;
+
+    fn deref(&self) -> &EntryFact {
+        &self.fact
+    }
+}
+
+impl PartialEq for EntryInView {
+    fn eq(&self, other: &Self) -> bool {
+        self.fact == other.fact
+    }
+}
+
+impl Eq for EntryInView {}
+
+impl fmt::Debug for EntryInView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fact.fmt(f)
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Tag {
 pub(crate) struct Reads {
     /// Tags by literal name.
     pub(crate) tags: BTreeSet<Tag>,
+    /// `context.source`, or the context as a whole.
+    pub(crate) source: bool,
     /// `context.time`, or the context as a whole.
     pub(crate) time: bool,
     /// A use of a tagged entity that is not `.hasTag("literal")` or `.getTag("literal")`, or of a
@@ -142,19 +144,26 @@ fn look(node: &Value, reads: &mut Reads) {
         }
         None => {}
     }
+    // `context has x` reads no more than whether x is there, which for these two is enough.
+    let asked_for = node.pointer("/has/left").is_some_and(is_context);
+    if asked_for {
+        let name = node.pointer("/has/attr").and_then(Value::as_str);
+        reads.source |= name.is_none_or(|name| name == "source");
+        reads.time |= name.is_none_or(|name| name == "time");
+    }
     match context_field(node) {
+        Some("source") => reads.source = true,
         Some("time") => reads.time = true,
         Some("elevation" | "signals") => reads.opaque = true,
         Some(_) => {}
         None if is_context(node) => {
+            reads.source = true;
             reads.time = true;
             reads.opaque = true;
         }
         None => {
-            // `context has x` reads no more than whether x is there.
-            let is_has = node.pointer("/has/left").is_some_and(is_context);
             let children: Box<dyn Iterator<Item = &Value>> = match node {
-                _ if is_has => Box::new(std::iter::empty()),
+                _ if asked_for => Box::new(std::iter::empty()),
                 Value::Object(fields) => Box::new(fields.values()),
                 Value::Array(items) => Box::new(items.iter()),
                 _ => Box::new(std::iter::empty()),
@@ -267,6 +276,14 @@ mod tests {
         );
         assert!(read("context.time.weekday < 6").time);
         assert!(read("context == context").time);
+        for source in [
+            "context has source",
+            "context has source && context.source.isLoopback()",
+            "context == context",
+        ] {
+            assert!(read(source).source, "{source}");
+        }
+        assert!(!read("context.time.weekday < 6").source);
         assert!(read("context.elevation.getTag(context.ticket) > 1").opaque);
         assert!(
             read("(if true then context.elevation else context.elevation).hasTag(\"x\")").opaque

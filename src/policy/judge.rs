@@ -75,6 +75,7 @@ impl Bench<'_> {
                 .scope()
                 .and_then(|s| self.bundle.catalogue().terms(s)),
             approvals,
+            reads: self.bundle.reads(self.ask.act.action(), self.ask.scope()),
         };
         let scene = match self.refused_unasked() {
             Some(reason) => Err(reason),
@@ -293,7 +294,7 @@ mod tests {
     use super::*;
     use crate::identity::Subject;
     use crate::policy::tests::{ask, asked, at, bundle_with, denial, elevate, parts, permit, web};
-    use crate::policy::{PolicyDigest, Principal};
+    use crate::policy::{EntryFact, PolicyDigest, Principal};
 
     #[test]
     fn what_is_missing_or_stopped_is_denied_before_policy() {
@@ -310,11 +311,12 @@ mod tests {
             DenialReason::EntryMissing
         );
         let other: Subject = "spiffe://td.test/other".parse().unwrap();
-        assert_eq!(
-            reason(issue(), &|f| f.entry.as_mut().unwrap().subject =
-                other.clone()),
-            DenialReason::EntryMissing
-        );
+        let of_another = |f: &mut FactParts| {
+            let mut entry = EntryFact::clone(f.entry.as_ref().unwrap());
+            entry.subject = other.clone();
+            f.entry = Some(entry.into());
+        };
+        assert_eq!(reason(issue(), &of_another), DenialReason::EntryMissing);
         assert_eq!(
             reason(issue(), &|f| f.minting.stopped = true),
             DenialReason::MintingStopped

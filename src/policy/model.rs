@@ -56,6 +56,7 @@ pub(crate) struct Scene<'a> {
     resource: EntityUid,
     /// The context but for the time.
     steady: Pairs,
+    reads_time: bool,
     /// The entities but for the signals, whose freshness has an end.
     entities: Entities,
 }
@@ -73,6 +74,14 @@ pub(crate) struct Supposed<'a> {
     pub(crate) parts: &'a FactParts,
     pub(crate) terms: Option<&'a ScopeTerms>,
     pub(crate) approvals: &'a Approvals,
+    pub(crate) reads: ContextReads,
+}
+
+/// The costly parts of the context, left out where no policy that is asked reads them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ContextReads {
+    pub(crate) source: bool,
+    pub(crate) time: bool,
 }
 
 impl Model {
@@ -120,8 +129,9 @@ impl Model {
             principal,
             action: kinds.of_action(ask.act.action()),
             resource,
-            steady: kinds.context(ask, supposed.parts),
-            entities: Entities::from_entities(kinds.entities(supposed)?, None).map_err(told)?,
+            steady: kinds.context(supposed),
+            reads_time: supposed.reads.time,
+            entities: kinds.entities(supposed)?,
         })
     }
 }
@@ -130,7 +140,8 @@ impl Scene<'_> {
     /// Puts the question at a moment; with the schema's check where one is given.
     pub(crate) fn put(&self, at: Timestamp, check: Option<&Schema>) -> Result<Put, ModelError> {
         let pairs = self.steady.iter().cloned();
-        let pairs = pairs.chain([("time".to_owned(), moment(at)?)]);
+        let time = self.reads_time.then(|| moment(at)).transpose()?;
+        let pairs = pairs.chain(time.map(|time| ("time".to_owned(), time)));
         let request = Request::new(
             self.principal.clone(),
             self.action.clone(),
@@ -182,11 +193,13 @@ impl Kinds {
         uid(&self.signals, "known")
     }
 
-    fn entities(&self, supposed: Supposed<'_>) -> Result<Vec<Entity>, ModelError> {
+    /// The workload as it was put before, and what is asked for.
+    fn entities(&self, supposed: Supposed<'_>) -> Result<Entities, ModelError> {
+        let known = match &supposed.parts.entry {
+            Some(entry) => entry.in_cedar(|entry| self.workload(entry))?,
+            None => Entities::empty(),
+        };
         let mut entities = Vec::new();
-        if let Some(entry) = &supposed.parts.entry {
-            entities.push(self.workload(entry)?);
-        }
         if let Some(terms) = supposed.terms {
             entities.push(self.scope(terms)?);
         }
@@ -198,10 +211,13 @@ impl Kinds {
             let uid = self.of_elevation(supposed.parts);
             entities.push(Entity::new_with_tags(uid, [], [], given.map(tag)).map_err(told)?);
         }
-        Ok(entities)
+        if entities.is_empty() {
+            return Ok(known);
+        }
+        known.add_entities(entities, None).map_err(told)
     }
 
-    fn workload(&self, entry: &EntryFact) -> Result<Entity, ModelError> {
+    fn workload(&self, entry: &EntryFact) -> Result<Entities, ModelError> {
         let id = entry.subject.id();
         let text = |text: &str| Value::new_string(text.to_owned());
         let selectors = entry.selectors.iter().map(|s| text(s.as_str()));
@@ -215,7 +231,8 @@ impl Kinds {
             ),
         ]);
         let groups: HashSet<_> = entry.groups.iter().map(|g| self.of_group(g)).collect();
-        Entity::new(self.of_subject(&entry.subject), attributes, groups).map_err(told)
+        let workload = Entity::new(self.of_subject(&entry.subject), attributes, groups);
+        Entities::from_entities([workload.map_err(told)?], None).map_err(told)
     }
 
     fn scope(&self, terms: &ScopeTerms) -> Result<Entity, ModelError> {
@@ -247,7 +264,8 @@ impl Kinds {
         Entity::new_with_tags(self.of_signals(), [], [], tags).map_err(told)
     }
 
-    fn context(&self, ask: &Ask, parts: &FactParts) -> Pairs {
+    fn context(&self, supposed: Supposed<'_>) -> Pairs {
+        let Supposed { ask, parts, .. } = supposed;
         let elevated = matches!(ask.principal, Principal::Workload { elevated: true, .. });
         let mut pairs = vec![
             flag("caller_elevated", elevated),
@@ -256,7 +274,7 @@ impl Kinds {
                 Value::new_entity_uid(self.of_signals()),
             ),
         ];
-        if let Some(source) = ask.source {
+        if let Some(source) = ask.source.filter(|_| supposed.reads.source) {
             pairs.push(("source".to_owned(), Value::new_ip(source.to_string())));
         }
         let itself = |subject: Option<&Subject>| match &ask.principal {
@@ -397,6 +415,10 @@ mod tests {
                     .scope()
                     .and_then(|scope| bundle.catalogue().terms(scope)),
                 approvals: &facts.elevation.as_ref().unwrap().approvals,
+                reads: ContextReads {
+                    source: true,
+                    time: true,
+                },
             };
             let model = bundle.model();
             let put = model.scene(supposed).unwrap();

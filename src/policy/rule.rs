@@ -44,6 +44,7 @@ pub(crate) struct Rule {
     /// Of `@route` or `@needs`.
     pub(crate) approvals: Vec<Need>,
     pub(crate) reason: Option<Arc<str>>,
+    pub(crate) reads_source: bool,
     pub(crate) reads_time: bool,
 }
 
@@ -174,6 +175,7 @@ fn read_policy(policy: &Policy, place: Place, faults: &mut Vec<Fault>) -> Option
     }
     let rule = Rule {
         actions: actions(&policy.action_constraint()),
+        reads_source: reads.source,
         reads_time: reads.time,
         id: id.clone(),
         place,

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 
+use crate::id::hex;
+
 /// The files of one bundle: `*.cedar`, `scopes.toml`, `tests/*.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleSource {
@@ -178,7 +180,7 @@ impl FromStr for PolicyDigest {
 
 impl fmt::Display for PolicyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 

@@ -286,16 +286,19 @@ impl RawTest {
         if let Some(subject) = &self.subject
             && self.registered.unwrap_or(true)
         {
-            entry = Some(EntryFact {
-                id: numbered("en")?,
-                version: 1,
-                subject: parsed("subject", subject)?,
-                selectors: all("selectors", &self.selectors)?,
-                owner: parsed("owner", self.owner.as_deref().unwrap_or("nobody"))?,
-                groups: all("groups", &self.groups)?,
-                deputies: vec![parsed("subject", DEPUTY)?],
-                life: Seconds::new(3_600),
-            });
+            entry = Some(
+                EntryFact {
+                    id: numbered("en")?,
+                    version: 1,
+                    subject: parsed("subject", subject)?,
+                    selectors: all("selectors", &self.selectors)?,
+                    owner: parsed("owner", self.owner.as_deref().unwrap_or("nobody"))?,
+                    groups: all("groups", &self.groups)?,
+                    deputies: vec![parsed("subject", DEPUTY)?],
+                    life: Seconds::new(3_600),
+                }
+                .into(),
+            );
         }
         let mut approvals = Approvals::new();
         for (group, count) in &self.approvals {

@@ -158,16 +158,19 @@ fn facts(bundle: &Bundle, act: &ElevateAct, supposed: Supposed) -> Result<FactPa
             stopped: false,
             version: 1,
         },
-        entry: Some(EntryFact {
-            id: EntryId::random(&made_up),
-            version: 1,
-            subject: act.subject.clone(),
-            selectors: Vec::new(),
-            owner,
-            groups: supposed.groups,
-            deputies: Vec::new(),
-            life: Seconds::new(3_600),
-        }),
+        entry: Some(
+            EntryFact {
+                id: EntryId::random(&made_up),
+                version: 1,
+                subject: act.subject.clone(),
+                selectors: Vec::new(),
+                owner,
+                groups: supposed.groups,
+                deputies: Vec::new(),
+                life: Seconds::new(3_600),
+            }
+            .into(),
+        ),
         elevation: Some(ElevationFact {
             id: ElevationId::random(&made_up),
             version: 1,

@@ -8,9 +8,7 @@ use crate::attestation::Caller;
 use crate::audit::{Commitment, Event, EventKind, Key, Value};
 use crate::elevation::{Request, WaitsFor};
 use crate::identity::Subject;
-use crate::policy::{
-    Act, Ask, Denial, OperateVerb, Permit, Principal, Record, RevokeAct, Verdict, decide,
-};
+use crate::policy::{Act, Ask, Denial, OperateVerb, Permit, Principal, RevokeAct, Verdict, decide};
 use crate::service::{Call, Refusal, Service, ServiceError};
 use crate::store::Reason;
 use crate::time::Seconds;
@@ -74,7 +72,7 @@ impl Service {
         let event = Event::new(kind, self.clock.now(), &call.caller.to_string())
             .with(Key::Outcome, denial.reason().code())
             .with(Key::Policy, denial.digest().to_string())
-            .and("verdict", verdict(&denial.record()));
+            .and("verdict", Value::record(denial.record()));
         let event = match denial.ask().entry_subject() {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,
@@ -167,14 +165,4 @@ pub(crate) fn principal(caller: &Caller) -> Principal {
             elevated: workload.name.scope().is_some(),
         },
     }
-}
-
-/// A question's record as an event carries it.
-pub(crate) fn verdict(record: &Record) -> Value {
-    Value::Map(
-        record
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from_json(value)))
-            .collect(),
-    )
 }

@@ -7,13 +7,13 @@
 //! one subject.
 
 use crate::attestation::Caller;
-use crate::audit::{Event, EventKind, Key};
+use crate::audit::{Event, EventKind, Key, Value};
 use crate::elevation::{Elevation, Instances, Request, Requester, State, Ticket};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Outlook, Permit, Verdict, decide, suppose};
 use crate::scope::Scope;
-use crate::service::ask::{principal, verdict, waits_for};
+use crate::service::ask::{principal, waits_for};
 use crate::service::issue::elevate_act;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
@@ -262,7 +262,7 @@ fn permitted(call: &Call, elevation: &Elevation, permit: &Permit, now: Timestamp
     opening(EventKind::ElevationApproved, call, elevation, now)
         .with(Key::Outcome, "approved")
         .with(Key::Policy, permit.digest().to_string())
-        .and("verdict", verdict(&permit.record()))
+        .and("verdict", Value::record(permit.record()))
 }
 
 fn denied(call: &Call, elevation: &Elevation, denial: &Denial, now: Timestamp) -> Event {
@@ -274,7 +274,7 @@ fn denied(call: &Call, elevation: &Elevation, denial: &Denial, now: Timestamp) -
         .with(Key::Outcome, outcome)
         .with(Key::Policy, denial.digest().to_string())
         .and("refusal", denial.reason().code())
-        .and("verdict", verdict(&denial.record()))
+        .and("verdict", Value::record(denial.record()))
 }
 
 /// What every opening says of the request.

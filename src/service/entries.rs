@@ -89,11 +89,8 @@ impl Service {
         subject: &Subject,
     ) -> Result<Option<Entry>, ServiceError> {
         self.operate(call, OperateVerb::ReadState).await?;
-        Ok(self
-            .store
-            .standing(Some(subject.clone()), None)
-            .await?
-            .entry)
+        let standing = self.store.standing(Some(subject.clone()), None).await?;
+        Ok(standing.entry.map(|entry| entry.as_ref().clone()))
     }
 
     /// Entries by subject, after `after`.

@@ -15,6 +15,8 @@
 //! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
 //! holders: who has a say over rights gets no certificate with them.
 
+use futures_util::StreamExt as _;
+
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
 use crate::failpoint::{Point, reach};
@@ -26,7 +28,7 @@ use crate::scope::Scope;
 use crate::service::ask::principal;
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
-use crate::store::{ElevationFilter, Record, RetryKey, Standing, StoreError, record};
+use crate::store::{Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
@@ -87,6 +89,27 @@ impl Service {
             }),
             Ok(issued) => Ok(issued),
         }
+    }
+
+    /// Mints many SVIDs, each as [`Self::issue`] does: one that fails leaves the others as they
+    /// are. A request that is already refused is answered as it is. Answers keep the order.
+    pub async fn issue_many<E: From<ServiceError>>(
+        &self,
+        call: &Call,
+        requests: Vec<Result<IssueRequest, E>>,
+    ) -> Vec<Result<Issued, E>> {
+        let walk = |request: Result<IssueRequest, E>| async move {
+            match request {
+                Ok(request) => self.issue(call, request).await.map_err(E::from),
+                Err(refused) => Err(refused),
+            }
+        };
+        // Together they share the store's commits.
+        futures_util::stream::iter(requests)
+            .map(walk)
+            .buffered(WALKS_AT_ONCE_MAX)
+            .collect()
+            .await
     }
 
     async fn issue_to(
@@ -282,21 +305,15 @@ impl Service {
         scope: &Scope,
         instance: Instance,
     ) -> Result<ElevationId, ServiceError> {
-        let filter = ElevationFilter {
-            subject: Some(subject.clone()),
-            scope: Some(scope.clone()),
-            open_only: true,
-            ..ElevationFilter::default()
-        };
         let open = self
             .store
-            .elevations(filter, None, OPEN_LOOKED_AT_MAX)
+            .open_elevations(subject, scope, OPEN_LOOKED_AT_MAX)
             .await?;
         let serves = |elevation: &Elevation| match elevation.request.instances {
             Instances::One(one) => one == instance,
             Instances::All | Instances::Count(_) => true,
         };
-        let newest = open.into_iter().rev().map(|row| row.elevation).find(serves);
+        let newest = open.into_iter().rev().find(serves);
         newest
             .map(|elevation| elevation.id)
             .ok_or(ServiceError::NoElevation)
@@ -423,5 +440,7 @@ fn less_the_inclusive_second(life: Seconds) -> Seconds {
     Seconds::new(life.count().saturating_sub(1))
 }
 
+/// How many walks of one call go on at once; the others wait for their turn.
+const WALKS_AT_ONCE_MAX: usize = 64;
 /// How many open elevations of one subject and scope are looked at: all that there can be.
 const OPEN_LOOKED_AT_MAX: u32 = OPEN_PER_SUBJECT_MAX;

@@ -83,6 +83,22 @@ impl<K> Recorded<K> {
         &self.kept
     }
 
+    /// What was kept apart from what is recorded, which can still be signed once.
+    pub fn part(self) -> (Recorded<()>, K) {
+        let Self { kept, event, tbs } = self;
+        let recorded = Recorded {
+            kept: (),
+            event,
+            tbs,
+        };
+        (recorded, kept)
+    }
+
+    /// The intent's event, when nothing is to be signed any more.
+    pub fn into_event(self) -> SealedEvent {
+        self.event
+    }
+
     /// The intent's event.
     pub const fn event(&self) -> &SealedEvent {
         &self.event

@@ -3,6 +3,8 @@
 //! Promises: domain values read back whole; damaged rows are errors, never guesses.
 //! Refuses: to be made anywhere else for anything that opens the mint.
 
+use std::sync::Arc;
+
 use crate::attestation::{Entry, SecretDigest};
 use crate::audit::SealedEvent;
 use crate::elevation::Elevation;
@@ -17,7 +19,7 @@ pub struct Standing {
     /// For policy.
     pub facts: Facts,
     /// The subject's registration entry.
-    pub entry: Option<Entry>,
+    pub entry: Option<Arc<Entry>>,
     /// The elevation asked for.
     pub elevation: Option<Elevation>,
 }

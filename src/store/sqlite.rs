@@ -19,6 +19,7 @@ mod place;
 mod policies;
 mod readers;
 mod reasons;
+mod remembered;
 mod reserve;
 mod retries;
 mod schema;
@@ -37,13 +38,15 @@ use crate::audit::{Event, EventKind, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
 use crate::identity::Subject;
+use crate::scope::Scope;
 use crate::store::sealed::Sealed;
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::ledger::Turn;
 use crate::store::sqlite::place::{LOOK_OVER_STEPS_MAX, Lock};
 use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::remembered::Remembered;
 use crate::store::sqlite::reserve::Reserve;
-use crate::store::sqlite::writer::Writer;
+use crate::store::sqlite::writer::{Care, Writer};
 use crate::store::{
     ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
     ElevationRow, EventFilter, Intended, Intent, LedgerHead, Minting, NewElevation, NewOperator,
@@ -63,6 +66,8 @@ pub struct Sqlite {
     searchers: Arc<Readers>,
     writer: Writer,
     reserve: Reserve,
+    /// Facts between their changes.
+    remembered: Arc<Remembered>,
     path: PathBuf,
     _lock: Lock,
 }
@@ -82,10 +87,12 @@ impl Sqlite {
         place::close_to_others(path)?;
         schema::migrate(&mut connection)?;
         place::look_over(&mut connection, LOOK_OVER_STEPS_MAX)?;
+        let remembered = Arc::default();
         Ok(Self {
             readers: Readers::new(path, READERS),
             searchers: Readers::new(path, SEARCHERS),
-            writer: Writer::start(path, connection)?,
+            writer: Writer::start(path, connection, Arc::clone(&remembered))?,
+            remembered,
             reserve: Reserve::beside(path),
             path: path.to_owned(),
             _lock: lock,
@@ -97,7 +104,16 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        Box::pin(self.writer.act(verb))
+        Box::pin(self.writer.act(Care::MayTakeBack, verb))
+    }
+
+    /// For the acts of the hot path: a savepoint costs as much as one of their rows.
+    fn act_at_once<T, F>(&self, verb: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        Box::pin(self.writer.act(Care::LooksFirst, verb))
     }
 
     fn ask<T, F>(&self, question: F) -> Answer<'_, T>
@@ -125,19 +141,27 @@ impl Store for Sqlite {
         subject: Option<Subject>,
         elevation: Option<ElevationId>,
     ) -> Answer<'_, Standing> {
-        self.ask(move |on| standing::standing(on, subject.as_ref(), elevation))
+        if let (Some(subject), None) = (&subject, elevation)
+            && let Some(known) = standing::from_memory(&self.remembered, subject)
+        {
+            return Box::pin(std::future::ready(Ok(known)));
+        }
+        // A few rows by their keys: to hand them to another thread costs more than to read them.
+        let subject = subject.as_ref();
+        let read = |on: &Connection| standing::standing(on, &self.remembered, subject, elevation);
+        Box::pin(std::future::ready(self.readers.answer(read)))
     }
 
     fn intend(&self, intent: Intent) -> Answer<'_, Intended> {
         // What the authority needs for itself is little, and without it nobody can operate it.
         match self.reserve.check() {
             Err(short) if intent.event.kind() == EventKind::SvidIntent => refused(short),
-            Ok(()) | Err(_) => self.act(|turn| intents::intend(turn, intent)),
+            Ok(()) | Err(_) => self.act_at_once(|turn| intents::intend(turn, intent)),
         }
     }
 
     fn conclude(&self, outcome: Outcome) -> Answer<'_, EventNumber> {
-        self.act(|turn| intents::conclude(turn, outcome))
+        self.act_at_once(|turn| intents::conclude(turn, outcome))
     }
 
     fn unfinished(&self, limit: u32) -> Answer<'_, Vec<Intended>> {
@@ -170,6 +194,16 @@ impl Store for Sqlite {
         limit: u32,
     ) -> Answer<'_, Vec<ElevationRow>> {
         self.search(move |on| elevations::list(on, filter, after, limit))
+    }
+
+    fn open_elevations(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        limit: u32,
+    ) -> Answer<'_, Vec<Elevation>> {
+        let read = |on: &Connection| elevations::open_for(on, subject, scope, limit);
+        Box::pin(std::future::ready(self.readers.answer(read)))
     }
 
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>> {
@@ -242,7 +276,7 @@ impl Store for Sqlite {
     }
 
     fn append(&self, event: Event) -> Answer<'_, EventNumber> {
-        self.act(|turn| turn.record(event))
+        self.act_at_once(|turn| turn.record(event))
     }
 
     fn append_with(&self, event: Event, reason: Reason) -> Answer<'_, EventNumber> {

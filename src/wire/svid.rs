@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::wire::problem::ProblemView;
+
 /// The body of `POST /v1/svids`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,3 +81,33 @@ pub struct SvidView {
     #[schema(example = json!(["subject", "subject_alt_name"]))]
     pub ignored: Vec<String>,
 }
+
+/// The body of `POST /v1/svids/batch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SvidBatchRequest {
+    /// 1 to 500 requests, each as for `POST /v1/svids`.
+    #[schema(min_items = 1, max_items = 500)]
+    pub items: Vec<SvidRequest>,
+}
+
+/// The answer of `POST /v1/svids/batch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SvidBatchView {
+    /// One answer for each request, in their order.
+    pub items: Vec<SvidBatchAnswer>,
+}
+
+/// What came of one request of a batch: exactly one of the two is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SvidBatchAnswer {
+    /// What was minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub svid: Option<SvidView>,
+    /// Why nothing was minted, as the request alone would have been told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ProblemView>,
+}
+
+/// The most requests of one batch.
+pub const BATCH_ITEMS_MAX: usize = 500;

@@ -49,6 +49,30 @@ impl Certificate {
         })
     }
 
+    /// Reads a certificate whose signed part was read before: it is not read again when the bytes
+    /// are the same.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_around(tbs: Tbs, der: Vec<u8>) -> Result<Self, CertificateError> {
+        let signed = Signed::split(&der)?;
+        if signed.content != tbs.der() {
+            return Self::parse(&der);
+        }
+        if tbs.algorithm.der() != signed.algorithm {
+            return Err(CertificateError::AlgorithmsDiffer);
+        }
+        let signature = Signature {
+            algorithm: tbs.algorithm,
+            bytes: signed.signature.to_vec(),
+        };
+        Ok(Self {
+            der,
+            tbs,
+            signature,
+        })
+    }
+
     /// Puts a certificate together from the exact signed bytes and their signature, in DER.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest;
 
+use crate::id::hex;
+
 /// SHA-256 over the DER of a public key (its `SubjectPublicKeyInfo`) or of a certificate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; FINGERPRINT_BYTES]);
@@ -41,7 +43,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 

@@ -93,18 +93,19 @@ pub enum Finding {
     Rule(&'static str),
 }
 
-/// Compares a `TBSCertificate` in DER with what it is meant to say.
+/// Compares a `TBSCertificate` in DER with what it is meant to say, and gives it as it was read.
 ///
 /// # Errors
 /// Every finding, at least one.
-pub fn lint(tbs_der: &[u8], expected: &Expected) -> Result<(), Vec<Finding>> {
-    let tbs = Tbs::parse(tbs_der).map_err(|error| vec![Finding::Unreadable(error)])?;
+pub fn lint(tbs_der: &[u8], expected: &Expected) -> Result<Tbs, Vec<Finding>> {
+    let tbs = Tbs::parse_for(tbs_der, Some(&expected.public_key))
+        .map_err(|error| vec![Finding::Unreadable(error)])?;
     let mut findings = Vec::new();
     compare_fields(&tbs, expected, &mut findings);
     compare_extensions(&tbs, expected, &mut findings);
     findings.extend(broken_rules(&tbs, expected).map(Finding::Rule));
     if findings.is_empty() {
-        Ok(())
+        Ok(tbs)
     } else {
         Err(findings)
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use der::asn1::{ObjectIdentifier, OctetString};
-use der::{Encode, ErrorKind, Tag};
+use der::{Decode as _, Encode, ErrorKind, Tag};
 use x509_cert::certificate::{TbsCertificate, Version};
 use x509_cert::ext::pkix;
 use x509_cert::ext::pkix::constraints::name::GeneralSubtrees;
@@ -68,8 +68,15 @@ pub struct Tbs {
 pub struct DistinguishedName {
     /// Its DER, to compare.
     pub der: Vec<u8>,
-    /// RFC 4514 text, to show.
-    pub text: String,
+}
+
+impl DistinguishedName {
+    /// RFC 4514 text, to show; empty for what is no name.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let name = Name::from_der(&self.der);
+        name.map(|name| name.to_string()).unwrap_or_default()
+    }
 }
 
 /// The subject alternative names, each kind in the order found.
@@ -193,6 +200,15 @@ pub enum ExtensionId {
 impl Tbs {
     /// Reads a `TBSCertificate`.
     pub(crate) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        Self::parse_for(der, None)
+    }
+
+    /// Reads a `TBSCertificate` that may certify a key which is known: a key of the same bytes was
+    /// checked before, and is not checked again.
+    pub(crate) fn parse_for(
+        der: &[u8],
+        known: Option<&PublicKey>,
+    ) -> Result<Self, CertificateError> {
         let read = canonical::<TbsCertificate>(der)?;
         if read.version() != Version::V3 {
             return Err(CertificateError::Version);
@@ -200,6 +216,10 @@ impl Tbs {
         let algorithm = SignatureAlgorithm::from_der(&read.signature().to_der()?)
             .ok_or(CertificateError::AlgorithmUnknown)?;
         let key = read.subject_public_key_info().to_der()?;
+        let public_key = match known.filter(|known| known.spki_der() == key) {
+            Some(known) => known.clone(),
+            None => PublicKey::from_spki_der(&key)?,
+        };
         let mut tbs = Self {
             der: der.to_vec(),
             serial: magnitude(read.serial_number().as_bytes())?,
@@ -208,7 +228,7 @@ impl Tbs {
             subject: distinguished(read.subject())?,
             not_before: timestamp(read.validity().not_before)?,
             not_after: timestamp(read.validity().not_after)?,
-            public_key: PublicKey::from_spki_der(&key)?,
+            public_key,
             alt_names: None,
             basic_constraints: None,
             key_usage: None,
@@ -427,7 +447,6 @@ fn magnitude(octets: &[u8]) -> Result<Vec<u8>, CertificateError> {
 fn distinguished(name: &Name) -> Result<DistinguishedName, CertificateError> {
     Ok(DistinguishedName {
         der: name.to_der()?,
-        text: name.to_string(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What one issuance costs, step by step, as a share of what cryptography alone would cost.
 //!
-//! `cargo bench --bench walk` prints the table. The bound is one ECDSA P-256 verification (the
+//! `cargo bench --bench walk` prints the table; `-- steps`, `-- walks` and `-- wire` are its parts.
+//! The bound is one ECDSA P-256 verification (the
 //! request's proof of possession) plus one P-256 signature, measured in the same run, so the
 //! ratios can be compared between machines and the absolute figures cannot.
 //!
@@ -24,6 +25,8 @@
     reason = "a measurement stops at the first fault, reads the clock and prints"
 )]
 
+#[path = "../it/live.rs"]
+mod live;
 #[path = "walk/measure.rs"]
 mod measure;
 #[path = "walk/steps.rs"]
@@ -35,14 +38,19 @@ mod wire;
 #[path = "../it/world.rs"]
 mod world;
 
-use measure::Table;
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    let mut table = Table::default();
-    runtime.block_on(steps::measure_all(&mut table));
+    let parts: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    let table = runtime.block_on(steps::measure_all(&parts));
     println!("{}", table.render());
 }

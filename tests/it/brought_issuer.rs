@@ -145,7 +145,10 @@ async fn a_refused_issuer_leaves_the_way_free_for_a_good_one() {
     let own = try_open(folder.path(), &clock, None).await.unwrap();
     let authority = own.service.authority();
     let root = authority.root().unwrap();
-    assert_eq!(root.tbs().subject.text.split(' ').next(), Some("CN=protem"));
+    assert_eq!(
+        root.tbs().subject.text().split(' ').next(),
+        Some("CN=protem")
+    );
     for name in protem::pki::IssuerName::INTERMEDIATES {
         let issuing = authority.issuing(name);
         let certificate = issuing.certificate().unwrap();

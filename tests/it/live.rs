@@ -85,6 +85,11 @@ impl Place {
 }
 
 impl Live {
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the line that says where it serves.
     #[track_caller]
     pub(crate) fn until_serving(&mut self) {
@@ -130,10 +135,6 @@ impl Live {
                 }
             }
         }
-    }
-
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
     }
 
     /// `kill -9`. Answers what it had said.

@@ -1,6 +1,7 @@
 //! REST `/v1` from the router inward: real walks, real store, real policy; who is connected is said
 //! by the test in place of the handshake (`doors.rs` has the handshakes).
 
+mod batch;
 mod caller;
 
 use http::StatusCode;

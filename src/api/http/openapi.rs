@@ -64,6 +64,7 @@ pub(crate) async fn answer() -> Response {
         policy::files::answer,
         policy::read::answer,
         revocation::answer,
+        svid::batch::answer,
         svid::mint::answer,
         token::list::answer,
         token::make::answer,

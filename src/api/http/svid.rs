@@ -1,6 +1,7 @@
 //! SVIDs.
 //!
-//! Promises: the one endpoint that mints.
+//! Promises: the two endpoints that mint: one, and many at once.
 //! Refuses: nothing of its own.
 
+pub(crate) mod batch;
 pub(crate) mod mint;

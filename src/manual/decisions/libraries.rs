@@ -26,7 +26,7 @@
 //! | `http-body-util` | collecting a body within a limit | 7 | 0 |
 //! | `hyper` | HTTP/1.1 and HTTP/2 on a connection that we accept and close ourselves | 43 | 0 |
 //! | `hyper-util` | the bridge from hyper to tokio, and the graceful end of a connection | 45 | 0 |
-//! | `jsonwebtoken` | JWS verification with the algorithm pinned, and reading of key sets | 33 | 2 |
+//! | `jsonwebtoken` | JWS verification with a pinned algorithm, and reading of key sets | 33 | 2 |
 //! | `mimalloc` | an allocator; the one of the C library costs a tenth of the speed | 7 | 2 |
 //! | `p256` | a second implementation of P-256, to verify what the first one signed | 45 | 26 |
 //! | `prometheus-client` | the text format of metrics, and counters in it | 15 | 3 |

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 use crate::elevation::{Elevation, StateName};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
+use crate::scope::Scope;
 use crate::store::sqlite::cells::{Cells, Select, integer};
 use crate::store::sqlite::elevation_row::{self, ELEVATIONS};
 use crate::store::sqlite::ledger::{self, Turn};
@@ -33,7 +34,7 @@ pub(super) fn open(turn: &mut Turn<'_>, new: NewElevation) -> Result<Opened, Sto
             repeated: true,
         });
     }
-    guards::hold(connection, &new.guards)?;
+    guards::hold(turn, &new.guards)?;
     let elevation = new.elevation;
     if elevation.runs_out_at().is_some() {
         let open = count_open(connection, &elevation.request.subject, now)?;
@@ -75,23 +76,39 @@ pub(super) fn change(
     Ok(number)
 }
 
-/// Activates an elevation or binds an instance, for the intent at `number`.
-pub(super) fn mint(
+/// What an elevation becomes by a mint, and is not yet.
+pub(super) struct Minted {
+    from_version: u64,
+    after: Elevation,
+}
+
+/// Activates an elevation or binds an instance, for the intent at `number`, and writes nothing.
+pub(super) fn mintable(
     connection: &Connection,
     mint: Mint,
     number: EventNumber,
-) -> Result<(), StoreError> {
+) -> Result<Minted, StoreError> {
     let before = current(connection, mint.elevation)?;
     let before = before.ok_or(StoreError::NotFound("elevation"))?;
     let from_version = before.version;
     let after = before
         .minted(mint.instance, mint.at, number)
         .map_err(|refused| StoreError::Elevation(mint.elevation, refused))?;
-    // A renewal for a bound instance changes nothing.
-    if after.version == from_version {
-        return Ok(());
+    Ok(Minted {
+        from_version,
+        after,
+    })
+}
+
+impl Minted {
+    /// Writes it.
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), StoreError> {
+        // A renewal for a bound instance changes nothing.
+        if self.after.version == self.from_version {
+            return Ok(());
+        }
+        elevation_row::update(connection, self.from_version, &self.after)
     }
-    elevation_row::update(connection, from_version, &after)
 }
 
 /// The version of an elevation, when it exists.
@@ -139,6 +156,18 @@ pub(super) fn list(
         .only(IS_OPEN, filter.open_only || asks_open)
         .ordered(" ORDER BY opened", limit)
         .all(connection, ELEVATIONS, |cells| row(connection, cells))
+}
+
+/// See [`crate::store::Store::open_elevations`].
+pub(super) fn open_for(
+    connection: &Connection,
+    subject: &Subject,
+    scope: &Scope,
+    limit: u32,
+) -> Result<Vec<Elevation>, StoreError> {
+    let read = |cells: &Cells<'_>| elevation_row::read(connection, cells);
+    let params = params![subject.to_string(), scope.as_str(), limit];
+    ELEVATIONS.all(connection, OPEN_FOR, params, read)
 }
 
 /// See [`crate::store::Store::due_elevations`].
@@ -192,5 +221,7 @@ const IS_OPEN: &str = "opened IN \
     (SELECT opened FROM elevations INDEXED BY elevations_due WHERE runs_out_at IS NOT NULL)";
 const HELD_BY: &str = "opened IN (SELECT opened FROM holders WHERE instance = ?)";
 const COUNT_OPEN: &str = "SELECT count(*) FROM elevations WHERE subject = ? AND ? < runs_out_at";
+const OPEN_FOR: &str = "SELECT * FROM elevations INDEXED BY elevations_open \
+    WHERE subject = ? AND runs_out_at IS NOT NULL AND scope = ? ORDER BY opened LIMIT ?";
 const DUE: &str =
     "SELECT * FROM elevations WHERE runs_out_at <= ? ORDER BY runs_out_at, opened LIMIT ?";

@@ -16,6 +16,7 @@ use crate::time::Seconds;
 
 /// See [`crate::store::Store::put_entry`].
 pub(super) fn put(turn: &mut Turn<'_>, entry: Entry, event: Event) -> Result<Entry, StoreError> {
+    turn.guarded().change();
     let connection = turn.connection();
     let (id, version) = match of(connection, &entry.terms.subject)? {
         Some(before) => (before.id, before.version.saturating_add(1)),
@@ -48,6 +49,7 @@ pub(super) fn remove(
     id: EntryId,
     event: Event,
 ) -> Result<EventNumber, StoreError> {
+    turn.guarded().change();
     let mut delete = turn.connection().prepare_cached(DELETE)?;
     if delete.execute([id.to_string()])? != 1 {
         return Err(StoreError::NotFound("registration entry"));

@@ -24,23 +24,35 @@ pub(super) fn intend(turn: &mut Turn<'_>, intent: Intent) -> Result<Intended, St
     if let Some(first) = retries::first(connection, Verb::Intend, retry, now)? {
         return repeated(connection, first);
     }
-    guards::hold(connection, &intent.guards)?;
+    guards::hold(turn, &intent.guards)?;
+    if INTENTS
+        .one(connection, BY_SERIAL, [&intent.serial], |_| Ok(()))?
+        .is_some()
+    {
+        return Err(StoreError::SerialTaken);
+    }
     let number = turn.next()?;
+    let minted = match intent.mint {
+        Some(mint) => Some(elevations::mintable(connection, mint, number)?),
+        None => None,
+    };
+    if let Some(token) = intent.spend {
+        tokens::spendable(connection, token, &intent.event)?;
+    }
     let mut tbs = intent.tbs;
     if let Some(at) = intent.index_at {
         write_index(&mut tbs, at, number)?;
     }
     let tbs_digest = digest::digest(&digest::SHA256, &tbs);
     let event = intent.event.and(TBS_SHA256, hex::text(tbs_digest.as_ref()));
+    // From here on nothing refuses.
     let event = turn.append(event)?;
     let mut insert = connection.prepare_cached(INSERT)?;
-    if insert.execute(params![integer(number.value()), intent.serial, tbs])? != 1 {
-        return Err(StoreError::SerialTaken);
-    }
+    insert.execute(params![integer(number.value()), intent.serial, tbs])?;
     let mut unfinished = connection.prepare_cached(INSERT_UNFINISHED)?;
     unfinished.execute([integer(number.value())])?;
-    if let Some(mint) = intent.mint {
-        elevations::mint(connection, mint, number)?;
+    if let Some(minted) = minted {
+        minted.write(connection)?;
     }
     if let Some(token) = intent.spend {
         tokens::spend(connection, token, &event)?;
@@ -60,15 +72,18 @@ pub(super) fn intend(turn: &mut Turn<'_>, intent: Intent) -> Result<Intended, St
 pub(super) fn conclude(turn: &mut Turn<'_>, outcome: Outcome) -> Result<EventNumber, StoreError> {
     let connection = turn.connection();
     let intent = integer(outcome.intent.value());
-    let mut finish = connection.prepare_cached(DELETE_UNFINISHED)?;
-    if finish.execute([intent])? != 1 {
+    let open = INTENTS.one(connection, IS_UNFINISHED, [intent], |_| Ok(()))?;
+    if open.is_none() {
         let known = INTENTS.one(connection, BY_NUMBER, [intent], |_| Ok(()))?;
         return Err(match known {
             Some(()) => StoreError::Concluded,
             None => StoreError::NotFound("intent"),
         });
     }
+    // From here on nothing refuses.
     let number = turn.record(outcome.event)?;
+    let mut finish = connection.prepare_cached(DELETE_UNFINISHED)?;
+    finish.execute([intent])?;
     let mut insert = connection.prepare_cached(INSERT_OUTCOME)?;
     insert.execute(params![
         intent,
@@ -136,9 +151,10 @@ const OUTCOMES: Table = Table {
     name: "outcomes",
     key: "number",
 };
-const INSERT: &str =
-    "INSERT INTO intents (number, serial, tbs) VALUES (?, ?, ?) ON CONFLICT (serial) DO NOTHING";
+const INSERT: &str = "INSERT INTO intents (number, serial, tbs) VALUES (?, ?, ?)";
+const BY_SERIAL: &str = "SELECT number FROM intents WHERE serial = ?";
 const INSERT_UNFINISHED: &str = "INSERT INTO unfinished (intent) VALUES (?)";
+const IS_UNFINISHED: &str = "SELECT intent AS number FROM unfinished WHERE intent = ?";
 const DELETE_UNFINISHED: &str = "DELETE FROM unfinished WHERE intent = ?";
 const INSERT_OUTCOME: &str = "INSERT INTO outcomes (intent, number, der) VALUES (?, ?, ?)";
 const BY_NUMBER: &str = "SELECT events.number, events.bytes, intents.tbs \

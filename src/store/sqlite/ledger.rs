@@ -9,19 +9,34 @@ use rusqlite::{Connection, params};
 use crate::audit::{Event, Key, SealedEvent};
 use crate::id::EventNumber;
 use crate::store::sqlite::cells::{Cells, Select, Table, integer};
+use crate::store::sqlite::guards::Guarded;
 use crate::store::{EventFilter, LedgerHead, StoreError};
 use crate::time::Timestamp;
 
 /// One act's turn inside the writing transaction.
 pub(super) struct Turn<'a> {
     connection: &'a Connection,
+    guarded: &'a Guarded,
     head: Option<LedgerHead>,
 }
 
 impl<'a> Turn<'a> {
     /// A turn after the event `head`.
-    pub(super) const fn new(connection: &'a Connection, head: Option<LedgerHead>) -> Self {
-        Self { connection, head }
+    pub(super) const fn new(
+        connection: &'a Connection,
+        guarded: &'a Guarded,
+        head: Option<LedgerHead>,
+    ) -> Self {
+        Self {
+            connection,
+            guarded,
+            head,
+        }
+    }
+
+    /// Which facts are known to hold.
+    pub(super) const fn guarded(&self) -> &'a Guarded {
+        self.guarded
     }
 
     /// The connection, to read and write what the act is about.
@@ -134,7 +149,8 @@ pub(super) fn events(
         .and("caller = ?", filter.caller)
         .and("subject = ?", filter.subject)
         .and("scope = ?", filter.scope)
-        .and("serial = ?", filter.serial)
+        .and(OF_SERIAL, filter.serial)
+        .and(FINGERPRINT_BEGINS, filter.fingerprint.clone())
         .and("fingerprint = ?", filter.fingerprint)
         .and("elevation = ?", filter.elevation)
         .and("policy = ?", filter.policy)
@@ -210,3 +226,10 @@ const BY_NUMBER: &str = "SELECT number, bytes FROM events WHERE number = ?";
 const SPAN: &str = "SELECT min(number) AS first, max(number) AS last FROM events \
     WHERE ? <= at AND at < ?";
 const LIST: &str = "SELECT number, bytes FROM events WHERE TRUE";
+/// The intent of a serial number and its outcome: no other event has one.
+const OF_SERIAL: &str = "number IN \
+    (WITH one AS (SELECT number FROM intents WHERE serial = unhex(?)) \
+    SELECT number FROM one UNION ALL \
+    SELECT outcomes.number FROM outcomes JOIN one ON outcomes.intent = one.number)";
+const FINGERPRINT_BEGINS: &str =
+    "fingerprint IS NOT NULL AND substr(fingerprint, 1, 16) = substr(?, 1, 16)";

@@ -19,6 +19,7 @@ pub(super) fn set(
     event: Event,
     reason: Option<&Reason>,
 ) -> Result<Minting, StoreError> {
+    turn.guarded().change();
     if let Some(reason) = reason {
         reasons::keep(turn.connection(), reason)?;
     }

@@ -17,6 +17,7 @@ pub(super) fn activate(
     turn: &mut Turn<'_>,
     policy: ActivatePolicy,
 ) -> Result<PolicyVersion, StoreError> {
+    turn.guarded().change();
     let connection = turn.connection();
     let before = version(connection)?.map_or(0, PolicyVersion::value);
     let version = PolicyVersion::new(before.saturating_add(1));

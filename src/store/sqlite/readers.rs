@@ -58,7 +58,8 @@ impl Readers {
         answered.await.map_err(cannot(READ))?
     }
 
-    fn answer<T>(
+    /// Answers on the thread that asks: for a few rows by their keys.
+    pub(super) fn answer<T>(
         &self,
         question: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

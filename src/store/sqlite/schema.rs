@@ -50,6 +50,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// The schema's steps; the first makes version 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_ground.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_ground.sql"),
+    include_str!("migrations/0002_fewer_indexes.sql"),
+];
 /// `PRTM` in ASCII: what the header of every store says.
 const APPLICATION_ID: i64 = 0x5052_544d;

@@ -3,6 +3,8 @@
 //! Promises: policy, kill switch, entry and elevation are of one moment, each with its version.
 //! Refuses: to answer while no policy is active: nothing could be decided.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use crate::attestation::{Entry, Obtainer};
@@ -12,33 +14,66 @@ use crate::identity::Subject;
 use crate::policy::{
     Approvals, ElevationFact, EntryFact, FactParts, Facts, MintingFact, Principal,
 };
+use crate::store::sqlite::remembered::{Ground, Registered, Remembered};
 use crate::store::sqlite::{elevations, entries, minting, policies};
 use crate::store::{Standing, StoreError};
 
-/// See [`crate::store::Store::standing`].
+/// See [`crate::store::Store::standing`]: what is remembered is not read again.
 pub(super) fn standing(
     connection: &Connection,
+    remembered: &Remembered,
     subject: Option<&Subject>,
     elevation: Option<ElevationId>,
 ) -> Result<Standing, StoreError> {
-    let policy = policies::fact(connection)?.ok_or(StoreError::NotFound("active policy"))?;
-    let minting = minting::minting(connection)?;
+    // Before the first read, with which the connection's moment begins.
+    let age = remembered.age();
     let elevation = match elevation {
         Some(id) => elevations::current(connection, id)?,
         None => None,
     };
     let about = subject.or_else(|| elevation.as_ref().map(|it| &it.request.subject));
-    let entry = match about {
-        Some(subject) => entries::of(connection, subject)?,
-        None => None,
-    };
-    let facts = Facts::observed(FactParts {
+    if let Some((ground, registered)) = about.and_then(|subject| remembered.of(subject)) {
+        return join(ground, Some(registered), elevation);
+    }
+    let policy = policies::fact(connection)?.ok_or(StoreError::NotFound("active policy"))?;
+    let minting = minting::minting(connection)?;
+    let ground = Ground {
         policy,
         minting: MintingFact {
             stopped: minting.stopped,
             version: minting.version,
         },
-        entry: entry.as_ref().map(entry_fact),
+    };
+    let entry = match about {
+        Some(subject) => entries::of(connection, subject)?,
+        None => None,
+    };
+    let registered = entry.map(|entry| Registered {
+        fact: entry_fact(&entry).into(),
+        entry: Arc::new(entry),
+    });
+    if let Some(registered) = &registered {
+        remembered.keep(age, ground, registered);
+    }
+    join(ground, registered, elevation)
+}
+
+/// The same without reading, for a question without elevation; none where it is not remembered.
+pub(super) fn from_memory(remembered: &Remembered, subject: &Subject) -> Option<Standing> {
+    let (ground, registered) = remembered.of(subject)?;
+    join(ground, Some(registered), None).ok()
+}
+
+fn join(
+    ground: Ground,
+    registered: Option<Registered>,
+    elevation: Option<Elevation>,
+) -> Result<Standing, StoreError> {
+    let (entry, fact) = registered.map(|it| (it.entry, it.fact)).unzip();
+    let facts = Facts::observed(FactParts {
+        policy: ground.policy,
+        minting: ground.minting,
+        entry: fact,
         elevation: elevation.as_ref().map(elevation_fact).transpose()?,
         signals: Vec::new(),
     });

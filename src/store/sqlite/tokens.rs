@@ -26,6 +26,23 @@ pub(super) fn create(turn: &mut Turn<'_>, token: NewToken) -> Result<EventNumber
     Ok(created)
 }
 
+/// Whether a token can be spent on what the event is about.
+pub(super) fn spendable(
+    connection: &Connection,
+    id: TokenId,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let params = params![
+        id.to_string(),
+        event.at().unix_ms(),
+        event.key(Key::Subject)
+    ];
+    match TOKENS.one(connection, SPENDABLE, params, |_| Ok(()))? {
+        Some(()) => Ok(()),
+        None => Err(StoreError::TokenSpent),
+    }
+}
+
 /// Spends a token on an intent.
 pub(super) fn spend(
     connection: &Connection,
@@ -101,6 +118,8 @@ const TOKENS: Table = Table {
 const INSERT: &str =
     "INSERT INTO tokens (created, id, digest, subject, expires_at) VALUES (?, ?, ?, ?, ?)";
 const SPEND: &str = "UPDATE tokens SET spent = ? \
+    WHERE id = ? AND spent IS NULL AND ? < expires_at AND subject = ?";
+const SPENDABLE: &str = "SELECT id FROM tokens \
     WHERE id = ? AND spent IS NULL AND ? < expires_at AND subject = ?";
 const DELETE: &str = "DELETE FROM tokens WHERE id = ? AND spent IS NULL";
 const BY_ID: &str = "SELECT * FROM tokens WHERE id = ?";

@@ -1,23 +1,28 @@
 //! The one thread that writes.
 //!
-//! Promises: what waits goes into one commit, each act in its own savepoint, so that a refusal
-//! takes back that act alone; an answer is given after the commit. There is no linger: a lone
-//! caller commits at once, many callers share.
+//! Promises: what waits goes into one commit, and a refusal takes back its own act alone: acts
+//! that look before they write have nothing to take back, the others have a savepoint each. An
+//! answer is given after the commit. A few callers never wait for others; where many wait anyway,
+//! a moment's patience lets more of them share a commit.
 //! Refuses: to go on with a connection whose commit failed. All acts of that commit hear
 //! [`StoreError::Unavailable`], and the next one opens the file anew (assurance D3): what the
 //! failed commit left behind is read from the file, never assumed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failpoint::{Point, reach};
 use crate::store::sqlite::fault::cannot;
+use crate::store::sqlite::guards::Guarded;
 use crate::store::sqlite::ledger::{self, Turn};
 use crate::store::sqlite::place;
+use crate::store::sqlite::remembered::Remembered;
 use crate::store::{LedgerHead, StoreError};
 
 /// The way to the writing thread. Dropping it ends the thread after what waits.
@@ -29,18 +34,32 @@ pub(super) struct Writer {
 /// The thread's own side.
 struct Desk {
     path: PathBuf,
+    /// What readers remember; forgotten when a commit changed it.
+    remembered: Arc<Remembered>,
     /// None after a fault.
     open: Option<Open>,
 }
 
-/// An open file, and the ledger's end as this connection committed or read it.
+/// An open file, the ledger's end and the facts as this connection committed or read them.
 struct Open {
     connection: Connection,
+    guarded: Guarded,
     head: Option<LedgerHead>,
+}
+
+/// Whether an act can still refuse after its first write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// It has looked at everything before it writes; to refuse later is a fault.
+    LooksFirst,
+    /// It may refuse at any time, and is given a savepoint.
+    MayTakeBack,
 }
 
 /// One verb on its way through a commit.
 trait Act: Send {
+    /// Whether it needs a savepoint.
+    fn care(&self) -> Care;
     /// Does it, and keeps its result until the commit.
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Attempt;
     /// Answers; with the words of the fault when the commit failed.
@@ -59,6 +78,7 @@ enum Attempt {
 }
 
 struct Waiting<T, F> {
+    care: Care,
     verb: Option<F>,
     result: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -66,9 +86,14 @@ struct Waiting<T, F> {
 
 impl Writer {
     /// Starts the thread on a file that is a store.
-    pub(super) fn start(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        path: &Path,
+        connection: Connection,
+        remembered: Arc<Remembered>,
+    ) -> Result<Self, StoreError> {
         let desk = Desk {
             path: path.to_owned(),
+            remembered,
             open: Some(Open::on(connection)?),
         };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
@@ -83,13 +108,14 @@ impl Writer {
     }
 
     /// Has a verb done; the answer is durable. A caller who goes away does not stop the verb.
-    pub(super) async fn act<T, F>(&self, verb: F) -> Result<T, StoreError>
+    pub(super) async fn act<T, F>(&self, care: Care, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let act = Box::new(Waiting {
+            care,
             verb: Some(verb),
             result: None,
             answer,
@@ -113,11 +139,18 @@ impl Drop for Writer {
 impl Desk {
     fn serve(mut self, mut waiting: mpsc::Receiver<Box<dyn Act>>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
+        let mut busy = false;
         while 0 < waiting.blocking_recv_many(&mut group, GROUP_MAX) {
-            // A panic is a fault like others: the connection is gone, the thread stays.
-            let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&mut group)));
-            let committed = committed.unwrap_or_else(|_| Err(cannot(RECORD)("a panic")));
-            let fault = committed.err().map(|fault| words(&fault));
+            if busy {
+                thread::sleep(LINGER);
+                while group.len() < GROUP_MAX
+                    && let Ok(act) = waiting.try_recv()
+                {
+                    group.push(act);
+                }
+            }
+            busy = LINGER_FROM <= group.len();
+            let fault = self.commit(&mut group).err().map(|fault| words(&fault));
             for act in group.drain(..) {
                 act.answer(fault.as_deref());
             }
@@ -130,8 +163,14 @@ impl Desk {
             Some(open) => open,
             None => Open::on(place::writing(&self.path)?)?,
         };
-        let healthy = open.commit(group)?;
-        self.open = healthy.then_some(open);
+        // A panic is a fault like others: the connection goes, the thread stays.
+        let committed = catch_unwind(AssertUnwindSafe(|| open.commit(group)));
+        let committed = committed.unwrap_or_else(|_| Err(cannot(RECORD)("a panic")));
+        // Also when nobody knows what became of the commit.
+        if committed.is_err() || open.guarded.take_changed() {
+            self.remembered.forget();
+        }
+        self.open = committed?.then_some(open);
         Ok(())
     }
 }
@@ -139,7 +178,11 @@ impl Desk {
 impl Open {
     fn on(connection: Connection) -> Result<Self, StoreError> {
         let head = ledger::head(&connection)?;
-        Ok(Self { connection, head })
+        Ok(Self {
+            connection,
+            guarded: Guarded::default(),
+            head,
+        })
     }
 
     /// Whether no act met a fault of the database.
@@ -149,18 +192,33 @@ impl Open {
             Ok(())
         };
         run(BEGIN)?;
-        let mut turn = Turn::new(&self.connection, self.head);
+        let mut turn = Turn::new(&self.connection, &self.guarded, self.head);
         let mut healthy = true;
         for act in group {
             let before = turn.head();
-            run(SAVEPOINT)?;
-            let attempt = act.attempt(&mut turn);
-            if attempt != Attempt::Kept {
-                // Fails when the database took the whole transaction back, and so does the group.
-                run(ROLLBACK_TO)?;
-                turn = Turn::new(&self.connection, before);
+            let attempt = match act.care() {
+                Care::LooksFirst => match act.attempt(&mut turn) {
+                    // What it wrote cannot be taken back alone, so the whole group goes.
+                    Attempt::Refused if before != turn.head() => return Err(torn()),
+                    attempt => attempt,
+                },
+                Care::MayTakeBack => {
+                    run(SAVEPOINT)?;
+                    let attempt = act.attempt(&mut turn);
+                    if attempt != Attempt::Kept {
+                        // Fails when the database took the whole transaction back, and so does
+                        // the group.
+                        run(ROLLBACK_TO)?;
+                        self.guarded.doubt();
+                        turn = Turn::new(&self.connection, &self.guarded, before);
+                    }
+                    run(RELEASE)?;
+                    attempt
+                }
+            };
+            if attempt == Attempt::Failed && act.care() == Care::LooksFirst {
+                return Err(torn());
             }
-            run(RELEASE)?;
             healthy &= attempt != Attempt::Failed;
         }
         let head = turn.head();
@@ -177,6 +235,10 @@ where
     T: Send,
     F: FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send,
 {
+    fn care(&self) -> Care {
+        self.care
+    }
+
     fn attempt(&mut self, turn: &mut Turn<'_>) -> Attempt {
         let result = match self.verb.take() {
             Some(verb) => verb(turn),
@@ -202,6 +264,10 @@ where
     }
 }
 
+fn torn() -> StoreError {
+    cannot(RECORD)("an act failed half way; nothing of its group was recorded")
+}
+
 fn ended() -> StoreError {
     cannot(RECORD)("the writing thread has ended")
 }
@@ -225,6 +291,10 @@ const RELEASE: &str = "RELEASE act";
 const COMMIT: &str = "COMMIT";
 const RECORD: &str = "record";
 const THREAD: &str = "protem-store";
+/// The acts of one commit from which on the next one is worth waiting for.
+const LINGER_FROM: usize = 12;
+/// How long: the pages that every commit writes are then written for more acts.
+const LINGER: Duration = Duration::from_millis(2);
 /// The most acts that wait for the writer; more wait at the door of the queue.
 const WAITING_MAX: usize = 1_024;
 /// The most acts of one commit: enough to share a disk's flush, few enough to answer soon.
@@ -244,12 +314,12 @@ mod tests {
         let connection = place::writing(&path).unwrap();
         // Not one page more than there are; the next connection knows nothing of it.
         connection.pragma_update(None, "max_page_count", 1).unwrap();
-        let writer = Writer::start(&path, connection).unwrap();
+        let writer = Writer::start(&path, connection, Arc::default()).unwrap();
         let append = || {
             let at = Timestamp::from_unix_s(1).unwrap();
             let event = Event::new(EventKind::SvidDenied, at, "tester");
             let event = event.and("long", "x".repeat(60_000));
-            writer.act(|turn| turn.record(event))
+            writer.act(Care::LooksFirst, |turn| turn.record(event))
         };
         let refused = append().await;
         assert!(

@@ -15,30 +15,38 @@ use protem::policy::{
 use protem::time::Seconds;
 use protem::x509::{CsrRules, KeyKind, PrivateKey, VerifiedCsr, write_request};
 
-use crate::measure::Table;
+use crate::measure::{Cpu, Load, Table};
 use crate::wire;
 use crate::world::{WEB, World, base, example_policy};
 
-pub(crate) async fn measure_all(table: &mut Table) {
-    cryptography(table);
-    policy(table);
-    let world = World::new().await;
-    records(table, &world).await;
-    walks(table, &world).await;
-    drop(world);
-    wire::measure(table).await;
-}
-
-fn cryptography(table: &mut Table) {
+pub(crate) async fn measure_all(parts: &[String]) -> Table {
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let message = [7_u8; 700];
     let signature = key.sign(&message).unwrap();
-    table.bound(|| {
+    let mut table = Table::new(move || {
         key.public_key()
             .verify(signature.algorithm, &message, &signature.bytes)
             .unwrap();
         key.sign(&message).unwrap();
     });
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|one| one == part);
+    if wanted("steps") {
+        cryptography(&mut table);
+        policy(&mut table);
+    }
+    if wanted("walks") {
+        let world = World::new().await;
+        records(&mut table, &world).await;
+        walks(&mut table, &world).await;
+    }
+    if wanted("wire") {
+        wire::measure(&mut table).await;
+    }
+    table
+}
+
+fn cryptography(table: &mut Table) {
+    let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let csr = write_request(&key).unwrap();
     let rules = CsrRules {
         strict: false,
@@ -84,16 +92,19 @@ fn question(bundle: &Bundle) -> (Ask, FactParts) {
             stopped: false,
             version: 1,
         },
-        entry: Some(EntryFact {
-            id: EntryId::random(&made_up),
-            version: 1,
-            subject: subject.clone(),
-            selectors: Vec::new(),
-            owner: "demo".parse().unwrap(),
-            groups: vec!["demo".parse().unwrap()],
-            deputies: Vec::new(),
-            life: Seconds::new(3_600),
-        }),
+        entry: Some(
+            EntryFact {
+                id: EntryId::random(&made_up),
+                version: 1,
+                subject: subject.clone(),
+                selectors: Vec::new(),
+                owner: "demo".parse().unwrap(),
+                groups: vec!["demo".parse().unwrap()],
+                deputies: Vec::new(),
+                life: Seconds::new(3_600),
+            }
+            .into(),
+        ),
         elevation: Some(ElevationFact {
             id: ElevationId::random(&made_up),
             version: 1,
@@ -124,17 +135,23 @@ fn question(bundle: &Bundle) -> (Ask, FactParts) {
     )
 }
 
-/// The example bundle with so many policies for as many scopes that nobody here asks for.
+/// The example bundle with so many policies for scopes that nobody here asks for.
 fn with_other_scopes(count: usize) -> BundleSource {
-    let (mut scopes, mut policies) = (String::new(), String::new());
+    let (mut scopes, mut policies) = (String::new(), vec![String::new()]);
     for number in 0..count {
-        scopes += &format!(
-            "[scope.\"other.s{number}\"]\ndescription = \"d\"\nowner = \"data\"\nservers = []\n\
-             svid_life = \"60s\"\nelevation_longest = \"30m\"\n"
-        );
-        policies += &format!(
+        let (scope, place) = (number / POLICIES_OF_A_SCOPE, number % POLICIES_OF_A_SCOPE);
+        if place == 0 {
+            scopes += &format!(
+                "[scope.\"other.s{scope}\"]\ndescription = \"d\"\nowner = \"data\"\n\
+                 servers = []\nsvid_life = \"60s\"\nelevation_longest = \"30m\"\n"
+            );
+        }
+        if policies.last().unwrap().len() > POLICY_FILE_BYTES {
+            policies.push(String::new());
+        }
+        *policies.last_mut().unwrap() += &format!(
             "@id(\"other-{number}\") permit (principal in Group::\"demo\", \
-             action == Action::\"elevate\", resource == Scope::\"other.s{number}\")\n\
+             action == Action::\"elevate\", resource == Scope::\"other.s{scope}\")\n\
              when {{ context.has_reason }};\n"
         );
     }
@@ -148,7 +165,9 @@ fn with_other_scopes(count: usize) -> BundleSource {
         };
         files.push((path.to_owned(), format!("{text}\n{more}")));
     }
-    files.push(("others.cedar".to_owned(), policies));
+    for (number, text) in policies.into_iter().enumerate() {
+        files.push((format!("others-{number}.cedar"), text));
+    }
     BundleSource::collect(files).unwrap()
 }
 
@@ -159,7 +178,9 @@ async fn records(table: &mut Table, world: &World) {
         table
             .measure_async(
                 &format!("record: one event, durable, {at_once} waiting"),
-                at_once,
+                Cpu::Own,
+                Load::Waiting(at_once),
+                1,
                 |_| {
                     let store = Arc::clone(&store);
                     let event = Event::new(EventKind::SvidDenied, now, "bench")
@@ -181,7 +202,9 @@ async fn walks(table: &mut Table, world: &World) {
         table
             .measure_async(
                 &format!("issue in process, {at_once} waiting"),
-                at_once,
+                Cpu::Own,
+                Load::Waiting(at_once),
+                1,
                 |_| {
                     let (service, holder) = (Arc::clone(&service), Arc::clone(&holder));
                     async move {
@@ -196,4 +219,6 @@ async fn walks(table: &mut Table, world: &World) {
     }
 }
 
-const POLICIES_OF_OTHERS: usize = 400;
+const POLICIES_OF_OTHERS: usize = 10_000;
+const POLICIES_OF_A_SCOPE: usize = 5;
+const POLICY_FILE_BYTES: usize = 512 * 1024;

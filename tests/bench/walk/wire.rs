@@ -1,9 +1,12 @@
 //! The whole walk as a caller has it: mutual TLS on loopback, HTTP/2, JSON.
 //!
-//! Promises: a real server with its doors; connections stay open, as those of a proxy's keeper do.
+//! Promises: a real server in a process of its own, whose processor time is what is counted; the
+//! callers run beside it on the same machine. Connections stay open, as an agent's do.
 //! Refuses: to count handshakes: they are another figure.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,148 +14,188 @@ use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use protem::server::{DevOptions, DevServer, dev};
-use protem::time::SystemClock;
 use protem::x509::{KeyKind, PrivateKey, read_chain, write_request};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::measure::Table;
+use crate::live::Place;
+use crate::measure::{Cpu, Load, Table};
+use crate::tools::run;
 use crate::world::WEB;
 
 type Connection = SendRequest<Full<Bytes>>;
 
 pub(crate) async fn measure(table: &mut Table) {
     let directory = tempfile::tempdir().unwrap();
-    let options = DevOptions {
-        directory: directory.path().to_owned(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        policy: None,
-    };
-    let server = dev(&options, Arc::new(SystemClock)).await.unwrap();
-    let address = server.running.address;
+    let place = Place::new(directory.path());
+    let server = place.serve();
+    let cpu = Cpu::Of(server.id());
+    let address: SocketAddr = format!("127.0.0.1:{}", place.port).parse().unwrap();
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let csr = write_request(&key).unwrap();
-    let body = serde_json::json!({ "csr": csr }).to_string();
-    let chain = first(&server, &csr).await;
-    for (at_once, connections) in [(1, 1), (64, 8)] {
-        let mut open = Vec::new();
-        for _ in 0..connections {
-            open.push(connect(address, &server, Some((&chain, &key))).await);
-        }
-        let name = format!("issue over mTLS, HTTP/2, {at_once} waiting on {connections}");
-        table
-            .measure_async(&name, at_once, |turn| {
-                let connection = open.get(turn % connections).unwrap().clone();
-                let body = body.clone();
-                async move {
-                    post(connection, &[], body).await;
-                }
-            })
-            .await;
-    }
-    server.running.lifecycle.stop.cancel();
-}
-
-/// The first SVID, paid with a join token.
-async fn first(server: &DevServer, csr: &str) -> String {
-    let operator = operator(server).await;
-    let token = server
-        .running
-        .service
-        .create_token(&operator, WEB.parse().unwrap(), None)
-        .await
-        .unwrap();
-    let connection = connect(server.running.address, server, None).await;
-    let bearer = format!("Bearer {}", token.bearer.reveal().as_str());
-    let body = serde_json::json!({ "csr": csr }).to_string();
-    let answer = post(connection, &[("authorization", &bearer)], body).await;
-    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-    answer.get("chain").unwrap().as_str().unwrap().to_owned()
-}
-
-async fn operator(server: &DevServer) -> protem::service::Call {
-    let text = std::fs::read_to_string(&server.running.operator_file).unwrap();
-    let bearer = protem::attestation::Bearer::parse(&text).unwrap();
-    let protem::attestation::Bearer::Operator(id, _) = &bearer else {
-        unreachable!()
+    let caller = Caller {
+        address,
+        bundle: std::fs::read_to_string(directory.path().join("bundle.pem")).unwrap(),
+        chain: None,
+        key,
     };
-    let caller = server
-        .running
-        .service
-        .operator_holder(*id, &bearer.digest())
-        .await
-        .unwrap();
-    protem::service::Call {
-        caller,
-        source: None,
-    }
+    let caller = caller.with_first_svid(directory.path(), &csr).await;
+    let connections = caller.connections(8).await;
+    let base = json!({ "csr": csr });
+    let ask = json!({ "scope": SCOPE, "duration": "30m", "reason": "to measure" });
+    post(
+        connections[0].clone(),
+        "/v1/elevations",
+        &[],
+        ask.to_string(),
+    )
+    .await;
+    let elevated = json!({ "csr": csr, "scope": SCOPE });
+    let many = json!({ "items": vec![base.clone(); BATCH] });
+
+    let ask = |path: &'static str, body: &Value, over: usize| {
+        let body = Bytes::from(body.to_string());
+        let connections = connections.clone();
+        move |turn: usize| {
+            let connection = connections[turn % over].clone();
+            let body = body.clone();
+            async move {
+                post(connection, path, &[], body).await;
+            }
+        }
+    };
+    let single = ask("/v1/svids", &base, 8);
+    let alone = ask("/v1/svids", &base, 1);
+    let one = Load::Waiting(1);
+    let name = "issue over mTLS, HTTP/2, 1 waiting";
+    table.measure_async(name, cpu, one, 1, alone).await;
+    let name = "issue over mTLS, HTTP/2, 64 waiting on 8";
+    let most = table
+        .measure_async(name, cpu, Load::Waiting(64), 1, &single)
+        .await;
+    let name = "issue over mTLS, HTTP/2, 256 waiting on 8";
+    let at_once = Load::Waiting(256);
+    table.measure_async(name, cpu, at_once, 1, &single).await;
+    let name = "issue over mTLS, HTTP/2, at half of what 64 waiting reached";
+    let half = Load::Each(most / 2.0);
+    table.measure_async(name, cpu, half, 1, &single).await;
+    let name = "elevated, over mTLS, HTTP/2, 64 waiting on 8";
+    let scoped = ask("/v1/svids", &elevated, 8);
+    table
+        .measure_async(name, cpu, Load::Waiting(64), 1, scoped)
+        .await;
+    let name = "issue in batches of 64, each figure but p50 and p99 for one SVID, 4 waiting";
+    let batch = ask("/v1/svids/batch", &many, 4);
+    table
+        .measure_async(name, cpu, Load::Waiting(4), BATCH, batch)
+        .await;
+    drop(server);
 }
 
-async fn connect(
+/// A workload with what it needs to be one.
+struct Caller {
     address: SocketAddr,
-    server: &DevServer,
-    proof: Option<(&str, &PrivateKey)>,
-) -> Connection {
-    let mut roots = RootCertStore::empty();
-    for root in read_chain(server.running.service.trust_bundle().to_pem().as_bytes()).unwrap() {
-        roots
-            .add(CertificateDer::from(root.der().to_vec()))
-            .unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match proof {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => {
-            let chain = read_chain(chain.as_bytes()).unwrap();
-            let chain = chain
-                .iter()
-                .map(|one| CertificateDer::from(one.der().to_vec()));
-            let key = PrivatePkcs8KeyDer::from(key.to_pkcs8_der().unwrap().to_vec());
-            builder
-                .with_client_auth_cert(chain.collect(), PrivateKeyDer::Pkcs8(key))
-                .unwrap()
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .unwrap();
-    let executor = TokioExecutor::new();
-    let io = TokioIo::new(stream);
-    let (send, connection) = hyper::client::conn::http2::handshake(executor, io)
-        .await
-        .unwrap();
-    tokio::spawn(async move {
-        // It ends with the measurement.
-        let _ = connection.await;
-    });
-    send
+    bundle: String,
+    chain: Option<String>,
+    key: PrivateKey,
 }
 
-async fn post(mut connection: Connection, headers: &[(&str, &str)], body: String) -> Bytes {
+impl Caller {
+    /// Pays the first SVID with a join token.
+    async fn with_first_svid(mut self, directory: &Path, csr: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_protem"));
+        command.arg("--dir").arg(directory);
+        let token = run(command.args(["token", "create", WEB])).expect_success();
+        let bearer = format!("Bearer {}", token.trim());
+        let body = json!({ "csr": csr }).to_string();
+        let header = [("authorization", bearer.as_str())];
+        let answer = post(self.connect().await, "/v1/svids", &header, body).await;
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        self.chain = Some(answer["chain"].as_str().unwrap().to_owned());
+        self
+    }
+
+    async fn connections(&self, count: usize) -> Arc<[Connection]> {
+        let mut open = Vec::new();
+        for _ in 0..count {
+            open.push(self.connect().await);
+        }
+        open.into()
+    }
+
+    async fn connect(&self) -> Connection {
+        let mut roots = RootCertStore::empty();
+        for root in read_chain(self.bundle.as_bytes()).unwrap() {
+            let root = CertificateDer::from(root.der().to_vec());
+            roots.add(root).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match &self.chain {
+            None => builder.with_no_client_auth(),
+            Some(chain) => {
+                let chain = read_chain(chain.as_bytes()).unwrap();
+                let chain = chain
+                    .iter()
+                    .map(|one| CertificateDer::from(one.der().to_vec()));
+                let key = PrivatePkcs8KeyDer::from(self.key.to_pkcs8_der().unwrap().to_vec());
+                builder
+                    .with_client_auth_cert(chain.collect(), PrivateKeyDer::Pkcs8(key))
+                    .unwrap()
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap();
+        let executor = TokioExecutor::new();
+        let io = TokioIo::new(stream);
+        let (send, connection) = hyper::client::conn::http2::handshake(executor, io)
+            .await
+            .unwrap();
+        tokio::spawn(async move {
+            // It ends with the measurement.
+            let _ = connection.await;
+        });
+        send
+    }
+}
+
+async fn post(
+    mut connection: Connection,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Bytes {
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri("https://localhost/v1/svids")
+        .uri(format!("https://localhost{path}"))
         .header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(Bytes::from(body))).unwrap();
+    let request = request.body(Full::new(body.into())).unwrap();
     connection.ready().await.unwrap();
     let answer = connection.send_request(request).await.unwrap();
     let status = answer.status();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+    assert!(
+        status.is_success(),
+        "{status}: {}",
+        String::from_utf8_lossy(&body)
+    );
     body
 }
+
+const SCOPE: &str = "db.read";
+const BATCH: usize = 64;

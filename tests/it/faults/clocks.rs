@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protem::failpoint::Point;
 use protem::wire::problem::ProblemKind;
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::crash::stop;
 use crate::faults::site::{Site, Wish};
@@ -77,9 +77,10 @@ fn small_steps_of_the_clock_add_up() {
 fn a_server_that_slept_mints_on() {
     let (site, mut live) = Site::new();
     site.ask(&Wish::new(1)).unwrap();
-    kill_process(live.pid(), Signal::STOP).unwrap();
+    let server = Pid::from_raw(i32::try_from(live.id()).unwrap()).unwrap();
+    kill_process(server, Signal::STOP).unwrap();
     live.run_for(Duration::from_secs(6));
-    kill_process(live.pid(), Signal::CONT).unwrap();
+    kill_process(server, Signal::CONT).unwrap();
     site.ask(&Wish::new(2)).unwrap();
     stop(live);
     site.is_whole();

@@ -97,6 +97,12 @@ impl Rest {
         self.bearer(made.json["token"].as_str().unwrap())
     }
 
+    /// How many events of a kind there are.
+    pub(crate) async fn events(&self, kind: &str) -> usize {
+        let ledger = self.world.ledger().await;
+        ledger.iter().filter(|one| *one == kind).count()
+    }
+
     /// The holder of a base SVID.
     pub(crate) async fn workload(&self, subject: &str) -> Caller {
         let holder = self.world.holder(subject).await;

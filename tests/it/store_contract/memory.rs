@@ -319,7 +319,6 @@ async fn minting_reads_back(store: Arc<dyn Store>) {
 async fn events_are_found(store: Arc<dyn Store>) {
     let denied = event_at(EventKind::SvidDenied, 3_000)
         .with(Key::Scope, "db.read")
-        .with(Key::Serial, "0a")
         .with(Key::Fingerprint, "0b")
         .with(Key::Elevation, elevation_id(1).to_string())
         .with(Key::Policy, "0c")
@@ -347,7 +346,6 @@ async fn events_are_found(store: Arc<dyn Store>) {
     for filter in [
         with(|it| it.kind = Some(EventKind::SvidDenied)),
         with(|it| it.scope = Some("db.read".to_owned())),
-        with(|it| it.serial = Some("0a".to_owned())),
         with(|it| it.fingerprint = Some("0b".to_owned())),
         with(|it| it.elevation = Some(elevation_id(1).to_string())),
         with(|it| it.policy = Some("0c".to_owned())),
@@ -364,6 +362,24 @@ async fn events_are_found(store: Arc<dyn Store>) {
     assert_eq!(find(&tester, Some(2)).await, [1, 2]);
     let hostile = with(|it| it.subject = Some("' OR 1=1 --".to_owned()));
     assert_eq!(find(&hostile, None).await, [0; 0]);
+
+    // A serial number is an intent's and its outcome's.
+    let mut planned = intent();
+    planned.serial = vec![0x0a, 0xbc];
+    let intended = store.intend(planned).await.unwrap();
+    let mut of_serial = with(|it| it.serial = Some("0abc".to_owned()));
+    assert_eq!(find(&of_serial, None).await, [4]);
+    let outcome = Outcome {
+        intent: intended.event.number(),
+        event: event(EventKind::SvidFailed),
+        certificate: None,
+    };
+    store.conclude(outcome).await.unwrap();
+    assert_eq!(find(&of_serial, None).await, [4, 5]);
+    for other in ["0a", "0abc00", "no hex", ""] {
+        of_serial.serial = Some(other.to_owned());
+        assert_eq!(find(&of_serial, None).await, [0; 0], "{other}");
+    }
 }
 
 async fn what_a_decision_rests_on_is_read_together(store: Arc<dyn Store>) {
@@ -390,7 +406,7 @@ async fn what_a_decision_rests_on_is_read_together(store: Arc<dyn Store>) {
         .await
         .unwrap();
     for standing in [by_elevation, both] {
-        assert_eq!(standing.entry, Some(entry.clone()));
+        assert_eq!(standing.entry, Some(Arc::new(entry.clone())));
         assert_eq!(standing.elevation, Some(approved(1, Instances::All)));
     }
 }

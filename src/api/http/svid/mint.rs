@@ -54,7 +54,8 @@ pub(crate) async fn answer(
     body: Raw,
 ) -> Result<Response, Problem> {
     let media_type = accept.choose(&[MediaType::Json, MediaType::PemChain])?;
-    let issued = service.issue(&call, request(query, &body, key)?).await?;
+    let (csr, query) = question(query, &body)?;
+    let issued = service.issue(&call, request(csr, query, key)?).await?;
     let view = view(&issued);
     noted.event(view.event);
     noted.serial(&view.serial);
@@ -69,25 +70,29 @@ pub(crate) async fn answer(
     })
 }
 
-fn request(query: SvidQuery, body: &Raw, key: Option<String>) -> Result<IssueRequest, Problem> {
-    let (csr, query) = match body.media_type {
-        MediaType::Json if query == SvidQuery::default() => from_json(body.json()?)?,
-        MediaType::Json => {
-            return Err(Problem::new(
-                ProblemKind::Malformed,
-                "query",
-                "a JSON body says everything; the query must be empty",
-            ));
-        }
-        MediaType::PemFile | MediaType::Pkcs10 => (body.bytes.to_vec(), query),
-        MediaType::Ndjson | MediaType::PemChain => {
-            return Err(Problem::new(
-                ProblemKind::UnsupportedMediaType,
-                "content_type",
-                "send `application/json`, `application/pkcs10` or `application/x-pem-file`",
-            ));
-        }
-    };
+/// The CSR's bytes and the rest of the question, from where the body's media type puts them.
+fn question(query: SvidQuery, body: &Raw) -> Result<(Vec<u8>, SvidQuery), Problem> {
+    match body.media_type {
+        MediaType::Json if query == SvidQuery::default() => from_json(body.json()?),
+        MediaType::Json => Err(Problem::new(
+            ProblemKind::Malformed,
+            "query",
+            "a JSON body says everything; the query must be empty",
+        )),
+        MediaType::PemFile | MediaType::Pkcs10 => Ok((body.bytes.to_vec(), query)),
+        MediaType::Ndjson | MediaType::PemChain => Err(Problem::new(
+            ProblemKind::UnsupportedMediaType,
+            "content_type",
+            "send `application/json`, `application/pkcs10` or `application/x-pem-file`",
+        )),
+    }
+}
+
+pub(crate) fn request(
+    csr: Vec<u8>,
+    query: SvidQuery,
+    key: Option<String>,
+) -> Result<IssueRequest, Problem> {
     Ok(IssueRequest {
         csr,
         subject: optional("subject", query.subject.as_deref())?,
@@ -99,7 +104,7 @@ fn request(query: SvidQuery, body: &Raw, key: Option<String>) -> Result<IssueReq
 }
 
 /// The CSR's bytes, and the rest of the question as the query would put it.
-fn from_json(request: SvidRequest) -> Result<(Vec<u8>, SvidQuery), Problem> {
+pub(crate) fn from_json(request: SvidRequest) -> Result<(Vec<u8>, SvidQuery), Problem> {
     let text = request.csr.trim();
     let csr = if text.starts_with(PEM) {
         text.as_bytes().to_vec()
@@ -121,7 +126,7 @@ fn from_json(request: SvidRequest) -> Result<(Vec<u8>, SvidQuery), Problem> {
     Ok((csr, query))
 }
 
-fn view(issued: &Issued) -> SvidView {
+pub(crate) fn view(issued: &Issued) -> SvidView {
     let svid = &issued.svid;
     let tbs = svid.certificate.tbs();
     let event = svid.intent.event();
