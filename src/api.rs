@@ -11,3 +11,4 @@ pub mod http;
 pub mod listener;
 pub mod problem;
 pub mod request;
+pub mod traffic;

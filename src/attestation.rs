@@ -8,10 +8,12 @@
 mod bearer;
 mod caller;
 mod entry;
+mod neighbour;
 
 pub use crate::attestation::bearer::{Bearer, BearerError, Secret, SecretDigest};
 pub use crate::attestation::caller::{AttestationError, Caller, PeerNames, Workload};
 pub use crate::attestation::entry::{
-    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_MAX, ENTRY_SELECTORS_MAX, Entry, EntryTerms, EntryTermsError,
-    HINT_BYTES_MAX, Obtainer,
+    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_OBTAINERS_MAX, ENTRY_SELECTORS_MAX, Entry,
+    EntryTerms, EntryTermsError, HINT_BYTES_MAX, Obtainer,
 };
+pub use crate::attestation::neighbour::Neighbour;

@@ -11,6 +11,7 @@ mod bundle;
 mod clock;
 mod completion;
 mod dev;
+mod doctor;
 mod elevate;
 mod elevation;
 mod entry;
@@ -59,6 +60,8 @@ enum Noun {
     Dev(dev::Dev),
     /// Start the server
     Serve(serve::Serve),
+    /// Tell what is wrong with this server's place, or with a mesh's endpoint
+    Doctor(doctor::Doctor),
     /// Get and keep SVIDs
     #[command(subcommand)]
     Svid(svid::Verb),
@@ -115,14 +118,23 @@ pub fn run() -> ExitCode {
         }
     };
     let mut screen = Screen::of_process(cli.reach.json, cli.reach.color);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(perform(cli, &mut screen)));
+        .build();
+    let outcome = match &runtime {
+        Ok(runtime) => runtime.block_on(perform(cli, &mut screen)),
+        Err(error) => Err(anyhow::anyhow!("the runtime does not start: {error}")),
+    };
     match outcome {
         Ok(exit) => exit.code(),
-        Err(error) => exit::report(&error, &mut screen).code(),
+        Err(error) => {
+            let exit = exit::report(&error, &mut screen);
+            if let Ok(runtime) = runtime {
+                // A server that was told twice to stop waits for no thread that is stuck.
+                runtime.shutdown_background();
+            }
+            exit.code()
+        }
     }
 }
 
@@ -141,6 +153,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Clock(verb) => verb.run(reach, screen).await,
         Noun::Completion(args) => args.run(screen),
         Noun::Dev(args) => args.run(reach, screen).await,
+        Noun::Doctor(args) => args.run(reach, screen).await,
         Noun::Elevate(args) => args.run(reach, screen).await,
         Noun::Elevation(verb) => verb.run(reach, screen).await,
         Noun::Entry(verb) => verb.run(reach, screen).await,

@@ -11,6 +11,7 @@ mod call;
 mod error;
 mod exchange;
 mod minted;
+pub mod probe;
 mod proof;
 mod svid_folder;
 mod tls;

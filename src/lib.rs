@@ -23,6 +23,7 @@
 //! | words | [`id`] | a typed id for each kind of thing; the one source of chance |
 //! | words | [`failpoint`] | points between the steps of a walk where tests stop it |
 //! | words | [`identity`] | trust domains, SPIFFE IDs, subjects, groups, selectors |
+//! | words | [`metric`] | the table of all metrics, and their instruments |
 //! | words | [`scope`] | scopes, and the three ways to write one into a SAN |
 //! | crafts | [`x509`] | keys, requests and certificates: read strictly, checked, never built |
 //! | crafts | [`policy`] | question + facts + moment -> permit or denial; Cedar lives here |
@@ -84,6 +85,7 @@ pub mod identity;
 pub mod lifecycle;
 #[cfg(any(doc, doctest))]
 pub mod manual;
+pub mod metric;
 pub mod pki;
 pub mod policy;
 pub mod scope;

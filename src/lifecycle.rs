@@ -2,16 +2,21 @@
 //!
 //! Promises: every task is on one tracker and holds one token; SIGTERM and SIGINT end the server
 //! gracefully, a second one at once; a background task is a reconciler whose next round is the
-//! retry.
+//! retry. Signals are received from the first moment of a start: process 1 of a container has no
+//! default action that would end it.
 //! Refuses: tasks that nobody awaits.
+
+mod supervisor;
 
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use crate::lifecycle::supervisor::Supervisor;
 
 /// The running tasks of one process.
 #[derive(Clone, Debug, Default)]
@@ -22,26 +27,43 @@ pub struct Lifecycle {
     pub stop: CancellationToken,
 }
 
-impl Lifecycle {
-    /// Listens for SIGTERM and SIGINT; call it before anybody is told that the server is there.
+/// SIGTERM and SIGINT, heard from the moment at which this was made.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// How a server came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All that was under way was carried to its end.
+    Drained,
+    /// A second signal, or the end of the grace, cut off what was under way.
+    Cut,
+}
+
+impl StopSignals {
+    /// Listens; call it before anything else is begun.
     ///
     /// # Errors
     /// When the operating system gives no signals.
-    pub fn listen_for_signals(&self) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = self.stop.clone();
-        self.tracker.spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = stop.cancelled() => {}
-            }
-            stop.cancel();
-        });
-        Ok(())
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Lifecycle {
     /// Runs `round` again and again, `pause` apart, until the stop.
     pub fn repeat<F, R>(&self, pause: Duration, mut round: F)
     where
@@ -59,23 +81,39 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for the stop, and then for all tasks, but not longer than `grace`, nor past a second
-    /// signal.
-    ///
-    /// # Errors
-    /// When the operating system gives no signals.
-    pub async fn finish(&self, grace: Duration) -> io::Result<()> {
-        self.stop.cancelled().await;
-        // These see only what comes from now on.
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        self.tracker.close();
+    /// Waits for a signal or for the stop.
+    pub async fn until_stop(&self, signals: &mut StopSignals) {
         tokio::select! {
-            () = self.tracker.wait() => {}
-            () = tokio::time::sleep(grace) => tracing::warn!("some tasks did not end in time"),
-            _ = terminate.recv() => tracing::warn!("told to stop at once"),
-            _ = interrupt.recv() => tracing::warn!("told to stop at once"),
+            () = signals.next() => self.stop.cancel(),
+            () = self.stop.cancelled() => {}
         }
-        Ok(())
+    }
+
+    /// Waits for all tasks after the stop, does the `last` thing and lets go of `rest`, but not
+    /// longer than `grace`, nor past a further signal: the rest, a store, may wait for a disk, and
+    /// is then left as it is.
+    pub async fn drain<R: Send + 'static>(
+        &self,
+        signals: &mut StopSignals,
+        grace: Duration,
+        last: impl Future<Output = ()>,
+        rest: R,
+    ) -> Ending {
+        self.tracker.close();
+        let mut rest = Some(rest);
+        let all = async {
+            self.tracker.wait().await;
+            last.await;
+            let rest = rest.take();
+            // A drop that panics has let go as well.
+            let _ = tokio::task::spawn_blocking(move || drop(rest)).await;
+        };
+        tokio::select! {
+            () = all => return Ending::Drained,
+            () = tokio::time::sleep(grace) => tracing::warn!("some tasks did not end in time"),
+            () = signals.next() => tracing::warn!("told to stop at once"),
+        }
+        std::mem::forget(rest);
+        Ending::Cut
     }
 }

@@ -6,6 +6,7 @@
 //! | [`threats`] | whoever must trust it, or break it | 10 minutes |
 //! | [`decisions`] | whoever wants to change it | as needed |
 //! | [`operating`] | whoever runs it | as needed |
+//! | [`runbook`] | whoever an alert has woken | as needed |
 //!
 //! Promises: what stands here holds for this version; what does not hold yet is said in the same
 //! place. Examples are compiled and run as tests. `tests/it/manual.rs` fails when a test, limit or
@@ -14,5 +15,6 @@
 
 pub mod decisions;
 pub mod operating;
+pub mod runbook;
 pub mod threats;
 pub mod walk;

@@ -12,12 +12,15 @@
 mod certificate;
 mod desk;
 mod dev;
+mod doctor;
 mod head;
 mod peers;
 mod start;
+mod watch;
 
 pub use crate::server::desk::{
     DeskError, Supposed, backup_store, check_policy, explain_policy, restore_store, test_policy,
 };
 pub use crate::server::dev::{DevOptions, DevServer, dev};
+pub use crate::server::doctor::{Finding, Health, configuration, examine, lives};
 pub use crate::server::start::{Running, StartError, serve, start};

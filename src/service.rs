@@ -5,6 +5,8 @@
 //! Refuses: to know HTTP, TLS, files or environment; whatever is asked came through a door and
 //! is made of valid types.
 
+mod admission;
+mod allowance;
 mod ask;
 pub mod clock;
 pub mod elevate;
@@ -19,24 +21,28 @@ pub mod rotate;
 pub mod search;
 pub mod sweep;
 pub mod tokens;
+mod waits;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-
-use tokio::sync::watch;
 
 use crate::attestation::Caller;
 use crate::id::PolicyVersion;
 use crate::id::entropy::Entropy;
 use crate::pki::{Authority, TrustBundle};
 use crate::policy::Bundle;
+use crate::service::admission::Admission;
+use crate::service::allowance::Allowance;
 use crate::service::clock::ClockWatch;
 use crate::service::metrics::Metrics;
+use crate::service::waits::Waits;
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 
+pub use crate::service::admission::Place;
 pub use crate::service::error::{Refusal, ServiceError};
+pub use crate::service::waits::Wait;
 
 /// Everything that a walk needs; one for each server.
 pub struct Service {
@@ -46,8 +52,9 @@ pub struct Service {
     pub(crate) clock: ClockWatch,
     /// Written by [`Service::take_up`] alone.
     policy: RwLock<Option<InForce>>,
-    /// Counts changes of elevations, so that waiting callers look again.
-    changes: watch::Sender<u64>,
+    admission: Admission,
+    allowance: Allowance,
+    waits: Waits,
     metrics: Metrics,
 }
 
@@ -91,7 +98,9 @@ impl Service {
             entropy,
             clock: ClockWatch::new(clock, head.map(|head| head.at)),
             policy: RwLock::new(None),
-            changes: watch::Sender::new(0),
+            admission: Admission::default(),
+            allowance: Allowance::default(),
+            waits: Waits::default(),
             metrics: Metrics::default(),
         };
         service.refresh_policy().await?;
@@ -120,6 +129,14 @@ impl Service {
     /// What stands in the way.
     pub async fn ready(&self) -> Result<(), ServiceError> {
         self.store.probe().await?;
+        self.willing()
+    }
+
+    /// Whether anything but the store keeps this server from minting: what a person must decide.
+    ///
+    /// # Errors
+    /// [`ServiceError::ClockInDoubt`] and [`ServiceError::NoPolicy`].
+    pub fn willing(&self) -> Result<(), ServiceError> {
         self.clock.sure()?;
         self.in_force()?;
         Ok(())
@@ -132,16 +149,6 @@ impl Service {
     pub fn in_force(&self) -> Result<InForce, ServiceError> {
         let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
         policy.clone().ok_or(ServiceError::NoPolicy)
-    }
-
-    /// A receiver that changes whenever an elevation may have changed.
-    pub fn elevation_changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    fn elevations_changed(&self) {
-        self.changes
-            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Takes up the policy that the store says is in force.

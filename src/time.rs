@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
@@ -53,6 +53,10 @@ pub struct SystemClock;
 pub struct ManualClock {
     reading: Mutex<Reading>,
 }
+
+/// How long something takes, for measures alone: nothing is ever decided by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
 
 /// Why a text or number is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,6 +170,16 @@ impl Timestamp {
         )
     }
 
+    /// A moment as the `Date` header of HTTP writes it (RFC 9110 5.6.7), to the second.
+    #[must_use]
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let form = ::time::macros::format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        let moment = ::time::PrimitiveDateTime::parse(text, form).ok()?;
+        Self::from_unix_s(moment.assume_utc().unix_timestamp()).ok()
+    }
+
     /// The same moment as the `time` crate names it, for calendars and certificate builders.
     #[must_use]
     pub fn date_time(self) -> OffsetDateTime {
@@ -191,6 +205,21 @@ impl Seconds {
     #[must_use]
     pub fn duration(self) -> std::time::Duration {
         std::time::Duration::from_secs(u64::from(self.0))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
+impl Stopwatch {
+    /// Begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since it began.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
     }
 }
 

@@ -15,6 +15,7 @@ mod path;
 mod query;
 
 pub use crate::api::extract::body::{BODY_BYTES_MAX, Raw};
+pub(crate) use crate::api::extract::caller::names_operator;
 pub use crate::api::extract::caller::{Arriving, Known};
 pub(crate) use crate::api::extract::field::{optional, required};
 pub use crate::api::extract::idempotency::IdempotencyKey;

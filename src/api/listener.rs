@@ -3,8 +3,9 @@
 //! Promises: a connection is closed at its peer's notAfter, whatever it is doing, and no session is
 //! resumed ([`tls`]), so an expired certificate opens nothing and keeps nothing open (assurance M1
 //! to M3). Every wait, size and count has a limit ([`limits`]). The end is graceful and has an end.
-//! Refuses: connections beyond the limits (closed right after accept), peers that present a
-//! certificate which does not verify, and early data.
+//! Nobody is left without a word: beyond the limits there is a reserve ([`Lane`]), and beyond that
+//! a TLS alert.
+//! Refuses: peers that present a certificate which does not verify, and early data.
 
 mod connection;
 mod gate;
@@ -15,7 +16,7 @@ pub mod tls;
 
 use std::error::Error;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -28,12 +29,14 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::listener::connection::{Connection, Protocol};
-use crate::api::listener::gate::{Gate, Pass};
+use crate::api::listener::connection::{Connection, Protocol, Serving};
+use crate::api::listener::gate::Gate;
 use crate::api::listener::limits::{ACCEPT_RETRY, Limits};
 use crate::api::listener::tls::ALPN_HTTP_2;
+use crate::api::traffic::{HandshakeFault, Traffic};
 use crate::time::Clock;
 
+pub use crate::api::listener::gate::Lane;
 pub use crate::api::listener::peer::Peer;
 
 /// What stands between TCP and HTTP.
@@ -56,8 +59,12 @@ pub struct Door {
     pub limits: Limits,
     /// Tells when certificates end.
     pub clock: Arc<dyn Clock>,
+    /// Told of peers whose certificate opens nothing, and why as a word.
+    pub unproved: Arc<dyn Fn(IpAddr, &'static str) + Send + Sync>,
     /// Where connections live.
     pub tracker: TaskTracker,
+    /// Counts connections and handshakes.
+    pub traffic: Traffic,
     /// Ends the door: no further connection, and those that are open drain.
     pub stop: CancellationToken,
 }
@@ -82,38 +89,43 @@ impl Door {
                 }
             };
             let Some(pass) = gate.enter(address.ip()) else {
+                door.traffic.refused(door.transport.door());
                 tracing::warn!(%address, "connection refused: too many are open");
+                door.transport.turn_away(&stream);
                 continue;
             };
             let of_door = Arc::clone(&door);
+            let open = door.traffic.connection(door.transport.door());
             door.tracker.spawn(async move {
-                of_door.receive(stream, address, pass).await;
+                // On the heap and gone when its part is done: what an idle connection keeps is
+                // counted thousands of times (decisions, callers).
+                let received = Box::pin(of_door.receive(stream, address, pass.lane()));
+                if let Some(serving) = received.await {
+                    serving.await;
+                }
+                drop((open, pass));
             });
         }
     }
 
-    async fn receive(&self, stream: TcpStream, address: SocketAddr, _pass: Pass) {
+    /// Takes a connection up to where it serves; none where it ends before.
+    async fn receive(&self, stream: TcpStream, address: SocketAddr, lane: Lane) -> Option<Serving> {
         // Without it an answer of two writes waits for the peer's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%address, %error, "connection lost before it was served");
-            return;
+            return None;
         }
         match &self.transport {
-            Transport::Plain => {
-                self.serve_peer(stream, address, None, Protocol::Http1)
-                    .await;
-            }
+            Transport::Plain => self.serve_peer(stream, address, None, Protocol::Http1, lane),
             Transport::Tls(config) => {
-                let Some(stream) = self.shake_hands(config, stream, address).await else {
-                    return;
-                };
+                let stream = self.shake_hands(config, stream, address, lane).await?;
                 let (_, session) = stream.get_ref();
                 let protocol = match session.alpn_protocol() {
                     Some(ALPN_HTTP_2) => Protocol::Http2,
                     Some(_) | None => Protocol::Http1,
                 };
                 let leaf = session.peer_certificates().and_then(<[_]>::first).cloned();
-                self.serve_peer(stream, address, leaf, protocol).await;
+                self.serve_peer(stream, address, leaf.as_ref(), protocol, lane)
             }
         }
     }
@@ -123,53 +135,102 @@ impl Door {
         config: &Arc<rustls::ServerConfig>,
         stream: TcpStream,
         address: SocketAddr,
+        lane: Lane,
     ) -> Option<TlsStream<TcpStream>> {
         let acceptor = TlsAcceptor::from(Arc::clone(config));
         let result = tokio::select! {
-            result = timeout(self.limits.handshake, acceptor.accept(stream)) => result,
+            result = timeout(self.limits_of(lane).handshake, acceptor.accept(stream)) => result,
             () = self.stop.cancelled() => return None,
         };
         match result {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
+                self.traffic.handshake_failed(HandshakeFault::Tls);
                 tracing::info!(%address, %error, "handshake failed");
+                if is_of_certificate(&error) {
+                    (self.unproved)(address.ip(), "certificate_unverified");
+                }
                 None
             }
             Err(_) => {
+                self.traffic.handshake_failed(HandshakeFault::Slow);
                 tracing::info!(%address, "handshake took too long");
                 None
             }
         }
     }
 
-    async fn serve_peer<S>(
+    fn serve_peer<S>(
         &self,
         stream: S,
         address: SocketAddr,
-        leaf: Option<CertificateDer<'static>>,
+        leaf: Option<&CertificateDer<'_>>,
         protocol: Protocol,
-    ) where
+        lane: Lane,
+    ) -> Option<Serving>
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = match Peer::new(address, leaf.as_ref().map(AsRef::as_ref)) {
+        let peer = match Peer::new(address, leaf.map(AsRef::as_ref), lane) {
             Ok(peer) => peer,
             Err(error) => {
+                self.traffic.handshake_failed(HandshakeFault::NoSvid);
                 let error: &dyn Error = &error;
                 tracing::warn!(%address, error, "connection refused: its certificate is no SVID");
-                return;
+                (self.unproved)(address.ip(), "certificate_no_svid");
+                return None;
             }
         };
         let connection = Connection {
             router: self.router.clone(),
-            limits: self.limits,
+            limits: self.limits_of(lane),
             clock: Arc::clone(&self.clock),
             tracker: self.tracker.clone(),
             stop: self.stop.clone(),
             peer,
         };
-        connection.serve(stream, protocol).await;
+        Some(connection.serve(stream, protocol))
+    }
+
+    fn limits_of(&self, lane: Lane) -> Limits {
+        match lane {
+            Lane::Reserve => self.limits.of_reserve(),
+            Lane::Served => self.limits,
+        }
     }
 }
+
+impl Transport {
+    /// A last word to somebody for whom there is not even a task: the peer's TLS library reports an
+    /// alert, where it would only wonder about a closed connection.
+    fn turn_away(&self, stream: &TcpStream) {
+        match self {
+            Self::Plain => {}
+            Self::Tls(_) => {
+                // A socket that was just accepted has room for seven bytes; where it has none, the
+                // end of the connection is the word.
+                let _ = stream.try_write(&INTERNAL_ERROR_ALERT);
+            }
+        }
+    }
+
+    /// The door's name in metrics.
+    const fn door(&self) -> &'static str {
+        match self {
+            Self::Plain => "observe",
+            Self::Tls(..) => "api",
+        }
+    }
+}
+
+/// Whether a handshake failed for what the peer presented.
+fn is_of_certificate(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// A fatal `internal_error` in a plaintext record (RFC 8446 5.1, 6.2), before any handshake.
+const INTERNAL_ERROR_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

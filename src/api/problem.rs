@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::id::ElevationId;
+use crate::time::Seconds;
 use crate::wire::problem::{PROBLEM_MEDIA_TYPE, ProblemKind, ProblemView};
 use crate::wire::verdict::VerdictView;
 
@@ -28,6 +29,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     next: Option<&'static str>,
+    retry_after: Option<Seconds>,
     denial: Option<Box<Denied>>,
     inner: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Problem {
             code,
             detail: detail.into(),
             next: None,
+            retry_after: None,
             denial: None,
             inner: None,
         }
@@ -91,6 +94,15 @@ impl Problem {
         }
     }
 
+    /// The same problem, telling how long to wait before the next attempt (RFC 9110 10.2.3).
+    #[must_use]
+    pub fn with_retry_after(self, wait: Seconds) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+
     /// The same problem, telling what policy answered and which elevation records it.
     #[must_use]
     pub fn with_verdict(self, verdict: VerdictView, elevation: Option<ElevationId>) -> Self {
@@ -125,6 +137,7 @@ impl Problem {
             detail: self.detail.clone(),
             code: self.code.to_owned(),
             next: self.next.map(str::to_owned),
+            retry_after_s: self.retry_after.map(Seconds::count),
             instance: request.map(|id| format!("urn:protem:request:{id}")),
             elevation: denial.and_then(|denial| Some(denial.elevation?.to_string())),
             verdict: denial.map(|denial| denial.verdict.clone()),
@@ -143,6 +156,10 @@ impl Problem {
         if self.kind == ProblemKind::Unauthenticated {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        if let Some(wait) = self.retry_after {
+            let wait = HeaderValue::from(wait.count());
+            response.headers_mut().insert(RETRY_AFTER, wait);
         }
         response
     }

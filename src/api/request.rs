@@ -3,8 +3,9 @@
 //! Promises: a request has an id, which stands in its answer, its problem and its one log line; an
 //! act that has begun is carried to its end though its caller hangs up, so that nothing stays half
 //! recorded; an answer is never cached.
-//! Refuses: a peer whose certificate has ended, a request without exactly one host (assurance H3),
-//! and a request body without a stated length (H2: no chunks, so no two readings of one body).
+//! Refuses: a peer whose certificate has ended, whoever came beyond the limits and is no operator,
+//! a request without exactly one host (assurance H3), and a request body without a stated length
+//! (H2: no chunks, so no two readings of one body).
 
 mod drain;
 
@@ -22,9 +23,12 @@ use http::{HeaderName, HeaderValue, Method, Version};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::Instrument as _;
 
-use crate::api::listener::Peer;
+use crate::api::extract::names_operator;
+use crate::api::listener::limits::COME_BACK;
+use crate::api::listener::{Lane, Peer};
 use crate::api::problem::Problem;
 use crate::api::request::drain::Shared;
+use crate::api::traffic::Traffic;
 use crate::id::entropy::Entropy;
 use crate::id::hex;
 use crate::time::Clock;
@@ -39,6 +43,8 @@ pub struct Passage {
     pub entropy: Arc<Entropy>,
     /// Where acts are carried to their end.
     pub tracker: TaskTracker,
+    /// Counts what is answered.
+    pub traffic: Traffic,
 }
 
 /// What is learnt on the way and belongs into the log line; an extension of every request.
@@ -132,6 +138,8 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
 
     let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);
     let (status, notes) = (response.status().as_u16(), &noted.0);
+    let kind = problem.as_ref().map(Problem::kind);
+    passage.traffic.answered(status, kind);
     if let Some(inner) = problem.as_ref().and_then(Problem::inner) {
         tracing::error!(id, error = inner, "request failed inside");
     }
@@ -175,6 +183,15 @@ fn admit(passage: &Passage, request: &Request) -> Result<(), Problem> {
             "the certificate of this connection has ended",
         )
         .with_next("obtain a new SVID and open a new connection with it"));
+    }
+    if peer.is_some_and(|peer| peer.lane == Lane::Reserve) && !names_operator(request.headers()) {
+        return Err(Problem::new(
+            ProblemKind::Unavailable,
+            "connections",
+            "too many connections are open, from your address or in all",
+        )
+        .with_retry_after(COME_BACK)
+        .with_next("close connections that you do not use, or come back later"));
     }
     if request.headers().contains_key(TRANSFER_ENCODING) {
         return Err(Problem::new(
@@ -240,7 +257,7 @@ fn finish(mut response: Response, id: &str, version: Version) -> (Response, Opti
 
 /// Whether nothing more can be expected of an HTTP/1.1 connection after the problem.
 fn ends_connection(problem: &Problem) -> bool {
-    problem.code() == "certificate_ended"
+    matches!(problem.code(), "certificate_ended" | "connections")
         || matches!(
             problem.kind(),
             ProblemKind::LengthRequired | ProblemKind::TooLarge | ProblemKind::Timeout

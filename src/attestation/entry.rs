@@ -63,6 +63,12 @@ pub enum EntryTermsError {
     /// Nobody could ever obtain the SVID.
     #[error("obtained_by is empty: name `token` or the SPIFFE ID of an agent")]
     NobodyObtains,
+    /// Together the obtainers are longer than an event could carry beside the rest.
+    #[error(
+        "`obtained_by` has {0} bytes in all, more than {ENTRY_OBTAINERS_BYTES_MAX}; name fewer \
+         agents, or shorter ones"
+    )]
+    ObtainersTooLong(usize),
     /// A list is longer than its bound.
     #[error("`{list}` has {count} items, more than {max}")]
     TooMany {
@@ -91,6 +97,11 @@ impl EntryTerms {
         }
         if self.obtained_by.is_empty() {
             return Err(EntryTermsError::NobodyObtains);
+        }
+        let lengths = self.obtained_by.iter().map(|one| one.to_string().len());
+        let bytes = lengths.sum();
+        if ENTRY_OBTAINERS_BYTES_MAX < bytes {
+            return Err(EntryTermsError::ObtainersTooLong(bytes));
         }
         if self.life < ENTRY_LIFE_MIN || ENTRY_LIFE_MAX < self.life {
             return Err(EntryTermsError::Life(self.life));
@@ -133,6 +144,9 @@ impl fmt::Display for Obtainer {
 pub const ENTRY_SELECTORS_MAX: usize = 32;
 /// The most obtainers of one entry.
 pub const ENTRY_OBTAINERS_MAX: usize = 32;
+/// The most bytes of all obtainers of one entry: with everything else that an entry may say, its
+/// event stays below half of what an event may have.
+pub const ENTRY_OBTAINERS_BYTES_MAX: usize = 12 * 1_024;
 /// The most groups of one entry.
 pub const ENTRY_GROUPS_MAX: usize = 64;
 /// The longest hint, in bytes.

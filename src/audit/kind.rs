@@ -63,6 +63,8 @@ kinds! {
     MintingStopped = "minting.stopped",
     /// An operator credential was made.
     OperatorCreated = "operator.created",
+    /// Refusals that were not recorded one by one, counted by caller and reason.
+    OverflowCounted = "overflow.counted",
     /// A policy bundle became the one that decides.
     PolicyActivated = "policy.activated",
     /// An act of the admin plane, or a look at what is not public, was asked for and refused.

@@ -28,7 +28,11 @@ pub(crate) struct Dev {
     #[arg(long, value_name = "DIR")]
     policy: Option<PathBuf>,
     /// What to log, such as `info` or `protem::api=debug,info`
-    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "warn,protem::api::request=info"
+    )]
     log: String,
 }
 

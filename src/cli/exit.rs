@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::cli::screen::{Screen, ScreenClosed};
-use crate::client::ClientError;
+use crate::client::probe::ProbeError;
+use crate::client::{ClientError, SvidFolderError};
 use crate::wire::problem::ProblemKind;
 
 /// How a command ended.
@@ -56,9 +57,22 @@ impl Exit {
         if error.is::<UsageError>() {
             return Self::Usage;
         }
+        if error.is::<SvidFolderError>() {
+            return Self::Usage;
+        }
+        if let Some(error) = error.downcast_ref::<ProbeError>() {
+            return Self::of_probe(error);
+        }
         error
             .downcast_ref::<ClientError>()
             .map_or(Self::Failed, Self::of_client)
+    }
+
+    fn of_probe(error: &ProbeError) -> Self {
+        match error {
+            ProbeError::Silent(_) | ProbeError::Unreachable(..) => Self::Unreachable,
+            ProbeError::NoLife | ProbeError::Tls(_) => Self::Usage,
+        }
     }
 
     fn of_client(error: &ClientError) -> Self {

@@ -182,9 +182,9 @@ impl Screen {
     fn paint(&self, cell: &str) -> String {
         let code = match cell {
             _ if !self.color => return cell.to_owned(),
-            "active" | "approved" | "permit" => "32",
-            "pending" => "33",
-            "denied" | "deny" => "31",
+            "active" | "approved" | "ok" | "permit" => "32",
+            "pending" | "warning" => "33",
+            "denied" | "deny" | "failed" => "31",
             _ => return cell.to_owned(),
         };
         format!("\x1b[{code}m{cell}\x1b[0m")

@@ -1,8 +1,8 @@
 //! One call: built, sent, repeated where that is safe, and its answer read.
 //!
 //! Promises: a call is repeated at most [`ATTEMPTS_MAX`] times in all, after pauses that grow and
-//! that chance spreads, and only when it cannot act twice: nothing was sent, it only reads, it
-//! puts one state, or it carries an idempotency key.
+//! that chance spreads and never before the server wants it, and only when it cannot act twice:
+//! nothing was sent, it only reads, it puts one state, or it carries an idempotency key.
 //! Refuses: to repeat anything else, and to take an answer that is not protem's for one.
 
 use std::fmt::Write as _;
@@ -105,7 +105,12 @@ impl Client {
             if !safe || !failed.is_passing() || ATTEMPTS_MAX <= attempt {
                 return Err(failed);
             }
-            tokio::time::sleep(pause(&self.entropy, attempt)).await;
+            let asked = failed.retry_after().unwrap_or_default();
+            if RETRY_AFTER_LONGEST < asked {
+                return Err(failed);
+            }
+            // After what the server asks for, or everybody would come back at the same moment.
+            tokio::time::sleep(asked + pause(&self.entropy, attempt)).await;
             attempt = attempt.saturating_add(1);
         }
     }
@@ -207,6 +212,8 @@ fn query_text(query: &impl Serialize) -> String {
 const JSON: &str = "application/json";
 /// How often a call is made in all.
 pub(crate) const ATTEMPTS_MAX: u16 = 3;
+/// What a call waits at most because the server asks for it; whoever made it decides on longer.
+const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(5);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// From the sent request to the whole answer.
 const ANSWER_LONGEST: Duration = Duration::from_secs(30);

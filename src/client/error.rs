@@ -153,6 +153,15 @@ impl ClientError {
         matches!(self, Self::Unreachable { .. })
     }
 
+    /// How long the server asks to wait before the same call, where it says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let Self::Problem(view) = self else {
+            return None;
+        };
+        view.retry_after_s
+            .map(|wait| Duration::from_secs(u64::from(wait)))
+    }
+
     /// Whether the same call may fare better in a moment, where it is safe to repeat.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -256,6 +265,7 @@ mod tests {
             detail: "the scope is\nnot for you".to_owned(),
             code: "denied".to_owned(),
             next: Some("ask the owner `data`".to_owned()),
+            retry_after_s: None,
             instance: None,
             elevation: Some("el-1".to_owned()),
             verdict: Some(VerdictView {

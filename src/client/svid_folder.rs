@@ -75,15 +75,8 @@ pub enum SvidFolderError {
 /// # Errors
 /// The first thing that is missing or wrong, by its path.
 pub fn read_svid(folder: &Path, now: Timestamp) -> Result<HeldSvid, SvidFolderError> {
-    let path = folder.join(SVID_PEM);
-    let pem = read(&path)?;
-    let chain = read_chain(&pem).map_err(|source| SvidFolderError::Chain { path, source })?;
-
-    let path = folder.join(SVID_KEY);
-    let pem = read(&path)?;
-    let text = std::str::from_utf8(&pem).unwrap_or_default();
-    let key =
-        PrivateKey::from_pkcs8_pem(text).map_err(|source| SvidFolderError::Key { path, source })?;
+    let chain = read_chain_file(&folder.join(SVID_PEM))?;
+    let key = read_key_file(&folder.join(SVID_KEY))?;
 
     let mismatch = || SvidFolderError::Mismatch {
         folder: folder.to_owned(),
@@ -100,6 +93,26 @@ pub fn read_svid(folder: &Path, now: Timestamp) -> Result<HeldSvid, SvidFolderEr
         });
     }
     Ok(HeldSvid { chain, leaf, key })
+}
+
+/// The certificates of a file, as they stand there.
+pub(crate) fn read_chain_file(path: &Path) -> Result<Vec<Certificate>, SvidFolderError> {
+    let wrong = |source| SvidFolderError::Chain {
+        path: path.to_owned(),
+        source,
+    };
+    read_chain(&read(path)?).map_err(wrong)
+}
+
+/// The private key of a file, PKCS#8.
+pub(crate) fn read_key_file(path: &Path) -> Result<PrivateKey, SvidFolderError> {
+    let wrong = |source| SvidFolderError::Key {
+        path: path.to_owned(),
+        source,
+    };
+    let pem = read(path)?;
+    let text = std::str::from_utf8(&pem).unwrap_or_default();
+    PrivateKey::from_pkcs8_pem(text).map_err(wrong)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SvidFolderError> {

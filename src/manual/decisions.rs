@@ -7,6 +7,7 @@
 //! | [`ledgers`] | the store and what is remembered |
 //! | [`callers`] | doors, tokens, instances, proxies |
 //! | [`speed`] | what an issuance costs, what was tried, what stands in the way |
+//! | [`operations`] | starting, stopping, watching |
 //! | [`libraries`] | every dependency, each with a sentence |
 //!
 //! # Where the building differs from its design
@@ -34,5 +35,6 @@ pub mod callers;
 pub mod certificates;
 pub mod ledgers;
 pub mod libraries;
+pub mod operations;
 pub mod policies;
 pub mod speed;

@@ -11,11 +11,41 @@
 //!
 //! ```text
 //! protem dev                                  everything with safe defaults below .protem
-//! protem serve --config server.toml           the real thing; ends on SIGTERM within 20 s
+//! protem serve --config server.toml           the real thing
+//! protem doctor --config server.toml          what is wrong here, and what to do
 //! ```
 //!
 //! Health and metrics are at `observe`, without TLS: keep it on the machine. `/livez` says that the
 //! process answers; `/readyz` that it can record, trusts its clock and has a policy, or why not.
+//! Units for systemd are in `deploy/systemd`.
+//!
+//! # Start and stop
+//!
+//! - **SIGTERM or SIGINT** ends it: no new connections, requests under way are answered within
+//!   20 s, exit code 0. It does so as process 1 of a container too, from its first moment on, and
+//!   starts no process of its own.
+//! - **A second one** ends it at once, as the end of the 20 s does: exit code 1. What was recorded
+//!   and not answered is finished by the next start.
+//! - **A service manager** that sets `NOTIFY_SOCKET` hears `READY=1` when `/readyz` answers 200,
+//!   a `STATUS` in words, `STOPPING=1`; with `WATCHDOG_USEC` a sign of life for each look that the
+//!   store answered, four in that time. A stuck disk or runtime is silent and is started anew. A
+//!   clock in doubt or a missing policy is a person's to mend: the server stays up and, at its
+//!   start, asks for more time. These variables are the manager's; no setting is read from any.
+//! - There is no reload. Policy and entries change while it runs; for the rest start it anew.
+//!
+//! # The doctor
+//!
+//! `protem doctor` looks at clock, disk (space, kind, the time of a flush), owners and modes of
+//! directory, keys, store and credential, certificates that end, the store, ports, and asks the
+//! server. Each line says what to do. It changes nothing, also not as another user. Two probes
+//! look at the mesh, as a holder who wants to stay longer than he may:
+//!
+//! ```text
+//! protem doctor resumption HOST:PORT --svid DIR     are sessions resumed past notAfter
+//! protem doctor expiry --via HOST:PORT --svid DIR   is an open connection cut at notAfter
+//! ```
+//!
+//! Give them an elevated SVID of a few minutes. They exit with 1 where there is a hole.
 //!
 //! # The data directory
 //!
@@ -28,7 +58,7 @@
 //! | `operator.token` | the first operator's credential | yes | no way in but a backup |
 //! | `ledger.head` | newest event, a minute old at most | no | an older copy is not told |
 //! | `bundle.pem` | the roots, for clients | no | written at each start |
-//! | `server.url` | of `protem dev`: how to reach it | no | written at each start |
+//! | `server.url` | how to reach it from this machine | no | written at each start |
 //!
 //! Directories have mode 0700, secret files 0600; a key file that others may read is refused.
 //!
@@ -168,25 +198,31 @@
 //! | `minting-stopped` | 503 | the kill switch is on |
 //! | `not-acceptable` | 406 | no answer of that media type |
 //! | `not-found` | 404 | no such thing, or none that this caller may see |
-//! | `rate-limited` | 429 | not used yet |
+//! | `rate-limited` | 429 | asked, refused or waiting too often; `Retry-After` says how long |
 //! | `timeout` | 408 | the request did not arrive in time |
 //! | `too-large` | 413 | the body is above its limit |
 //! | `unauthenticated` | 401 | no proof, two proofs, or one that does not hold |
-//! | `unavailable` | 503 | the store cannot record, or no policy is in force |
+//! | `unavailable` | 503 | no policy, a store that cannot record, or too many at once: `crowded` |
 //! | `unprocessable` | 422 | a value is wrong; `detail` names the field |
 //! | `unsupported-media-type` | 415 | the body is of another type |
 //!
-//! # Metrics
+//! # Metrics, dashboard, alerts
 //!
-//! | Name | Is |
-//! |---|---|
-//! | `protem_svids_minted_total{profile}` | SVIDs minted: `base`, `elevated` |
-//! | `protem_refusals_total{reason}` | refusals: policy's reason, or `rule` |
-//! | `protem_issuer_not_after_seconds{issuer}` | the last second of each intermediate, Unix time |
-//! | `protem_clock_in_doubt` | 1 while minting stops for it |
+//! All in `deploy/observability`: `metrics.md` is written from the code, `dashboard.json` is for
+//! Grafana, `alerts.yaml` for Prometheus. [`runbook`](crate::manual::runbook) says what to do when
+//! an alert comes. No subject, scope or address is ever a label.
 //!
-//! A counter appears with its first count. Wake somebody when `protem_clock_in_doubt` is 1, when an
-//! issuer has less than ten hours, or when `/readyz` is not 200 for a minute.
+//! # Floods
+//!
+//! A caller who is refused again and again is told so with 429 and no longer recorded line by line:
+//! one event `overflow.counted` a minute says how often and why. Strangers are counted the same
+//! way, by address or IPv6 network. Whoever is permitted something gets it all the same. Ask
+//! `protem audit list --kind overflow.counted`.
+//!
+//! When more want to mint than the machine can serve, whoever's own certificate ends first is
+//! served first, and the others hear `crowded` with a `Retry-After` of a quarter of what they have
+//! left. Revoking, stopping and reading stand in no line. Past the limit of connections everybody
+//! hears `connections`, and an operator's request is served all the same.
 //!
 //! # Limits
 //!
@@ -201,6 +237,14 @@
 //! | query; idempotency key | 4 KiB; 64 characters | `QUERY_BYTES_MAX`, `KEY_BYTES_MAX` |
 //! | request head; header lines | 16 KiB; 64 | `HEAD_BYTES_MAX`, `HEADERS_MAX` |
 //! | connections; from one neighbour | 16,384; 1,024 | `CONNECTIONS_PER_NEIGHBOUR_MAX` |
+//! | beyond them, for operators; from one neighbour | 64; 4 | `RESERVE_PER_NEIGHBOUR_MAX` |
+//! | files kept from connections | 192 | `FILES_KEPT` |
+//! | requests of one caller | 20,000, then 10,000 a second | `REQUESTS` |
+//! | recorded refusals of one caller | 256, then one in 5 s | `REFUSALS` |
+//! | callers remembered; counted by name in a round | 65,536; 256 | `COUNTED_PARTIES_MAX` |
+//! | walks at once; of one caller; in line | 512; 384; 4,096 | `PLACES_MAX`, `SHARE_MAX` |
+//! | wait in line | 5 s | `WAIT_MAX` |
+//! | waits for elevations; of one caller | 8,192; 200 | `WAITS_PER_CALLER_MAX` |
 //! | streams of one connection | 128 | `STREAMS_MAX` |
 //! | handshake; head; body | 10 s each | `HANDSHAKE_MAX`, `HEAD_READ_MAX`, `READ_MAX` |
 //! | idle; age; stalled write; drain | 2 min; 1 h; 20 s; 20 s | `IDLE_MAX`, `AGE_MAX` |
@@ -209,6 +253,7 @@
 //! | SPIFFE ID; trust domain; scope | 2,048; 255; 63 bytes | `SPIFFE_ID_BYTES_MAX` |
 //! | group; selector; hint | 63; 256; 64 bytes | `GROUP_BYTES_MAX`, `SELECTOR_BYTES_MAX` |
 //! | selectors, obtainers, groups of an entry | 32, 32, 64 | `ENTRY_GROUPS_MAX` |
+//! | all obtainers of an entry | 12 KiB | `ENTRY_OBTAINERS_BYTES_MAX` |
 //! | life of a base SVID | 1 min to 24 h | `ENTRY_LIFE_MAX` |
 //! | life of an elevated SVID | 60 s to 15 min | `SVID_LIFE_MAX` |
 //! | elevation | `svid_life` to 8 h | `ELEVATION_LONGEST_MAX` |
@@ -238,7 +283,8 @@
 //!
 //! On standard error; one line for each request with id, path, status, code, caller, event and
 //! serial. Never a key, a token, a request or a reason. `log` is a filter such as
-//! `protem::api=debug,info`.
+//! `protem::api=debug,info`. `deploy/observability/logs.md` has every line with its fields, what
+//! it means and what to do.
 //!
 //! # Upgrade
 //!

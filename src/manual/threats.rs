@@ -60,11 +60,16 @@
 //! - **Facts that change between verdict and record.** The recording transaction checks each
 //!   version. `a_changed_fact_refuses`, `stopped_minting_refuses`.
 //! - **Two redeemers of one token.** Spending is part of that transaction. `a_token_is_spent_once`,
-//!   `a_token_opens_nothing_late_or_for_another`.
-//! - **Two moves of one elevation.** `one_of_many_moves_wins`.
+//!   `a_token_opens_nothing_late_or_for_another`,
+//!   `races::a_join_token_redeemed_by_fifty_at_once_gives_one`.
+//! - **Two moves of one elevation.** `one_of_many_moves_wins`,
+//!   `races::a_thousand_elevations_end_once_each_however_many_pull_at_them`, and every order that a
+//!   scheduler finds: `an_elevation_ends_once_and_nothing_is_minted_after_its_end`.
+//! - **Neighbours in one commit.** `who_is_answered_is_durable_and_nobody_waits_for_ever`.
 //! - **A retry that mints twice, or another request under the same key.**
 //!   `a_repeated_request_finds_the_first`,
-//!   `issue::a_repeated_request_gets_the_same_certificate_while_it_lives`.
+//!   `issue::a_repeated_request_gets_the_same_certificate_while_it_lives`,
+//!   `races::one_key_used_by_sixty_four_at_once_mints_once`.
 //!
 //! ## A stranger on the network
 //!
@@ -81,6 +86,16 @@
 //! - **Slow and many.** Heads, bodies, writes, idle and old connections, streams and resets have
 //!   limits. `doors::what_is_silent_or_slow_is_closed`,
 //!   `a_neighbour_cannot_take_the_place_of_others`, `a_peer_that_takes_nothing_is_given_up`.
+//! - **Floods.** Refusals of one caller are recorded up to a rate and counted beyond it; strangers
+//!   are counted by network; nobody else waits for it.
+//!   `limits::a_flood_of_refusals_is_counted_and_disturbs_nobody`,
+//!   `limits::strangers_are_counted_by_neighbour`,
+//!   `rest::who_asks_too_often_is_told_when_to_ask_again`.
+//! - **More than can be served.** Whoever ends first comes first, and nobody holds all places.
+//!   `limits::whose_certificate_ends_first_is_served_first`,
+//!   `the_next_is_whoever_ends_first_within_his_share`.
+//! - **All connections taken.** Words for everybody, service for an operator.
+//!   `doors::who_comes_beyond_the_limits_is_told_and_an_operator_is_served`.
 //! - **Hanging up in the middle.** An act that began is carried to its end.
 //!   `doors::an_act_goes_on_when_its_caller_hangs_up`.
 //!
@@ -141,11 +156,12 @@
 //!
 //! - **The ledger is not signed.** Numbers are gapless and triggers refuse changes, but who can
 //!   write the file can write another ledger. Checkpoints, proofs and witnesses are to come.
-//! - **No bucket for each caller.** Refusals are recorded one by one, so a hostile caller can grow
-//!   the ledger as fast as he can be refused. Long polls are not capped for each caller either.
-//! - **Not every refusal is an event.** What policy and the rules beside it refuse is recorded. A
-//!   request that fails before them is only logged: a doubted clock, a malformed body, a caller
-//!   that the door does not know.
+//! - **A caller is its subject.** Its instances share one bucket of refusals, so one of them can
+//!   make the refusals of the others be counted instead of recorded. Grants are not
+//!   bounded like this: who may renew can renew ten thousand times a second, each on record.
+//! - **Not every refusal is an event.** What policy and the rules beside it refuse is recorded, and
+//!   callers that the door does not know are counted. A request that fails in between is only
+//!   logged: a doubted clock, a malformed body.
 //! - **No votes.** Approvals are always none; what needs one stays pending and lapses. So
 //!   self-approval is not possible, and not yet prevented either.
 //! - **No signals.** The engine knows them, no source feeds them.

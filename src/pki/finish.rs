@@ -34,7 +34,10 @@ pub struct Svid {
 #[derive(Debug, thiserror::Error)]
 pub enum FinishError {
     /// The intent has no certificate yet: another request is at it, or it failed.
-    #[error("the first request with this key has no certificate; ask with a new key")]
+    #[error(
+        "the first request with this key has no certificate yet; ask again with it in a moment, \
+         and with a new key when that stays so"
+    )]
     NotIssued,
     /// The certificate of the first request with this key is over.
     #[error("the certificate of the first request with this key is over; ask with a new key")]

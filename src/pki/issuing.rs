@@ -137,7 +137,8 @@ impl Issuing {
     fn is_to_be_verified(&self) -> bool {
         match self.signer.algorithm() {
             SignatureAlgorithm::EcdsaSha256 | SignatureAlgorithm::EcdsaSha384 => {
-                self.signed.fetch_add(1, Ordering::Relaxed) % VERIFIED_ONE_IN == 0
+                let so_far = self.signed.fetch_add(1, Ordering::Relaxed);
+                so_far.is_multiple_of(VERIFIED_ONE_IN)
             }
             SignatureAlgorithm::Ed25519
             | SignatureAlgorithm::RsaSha256

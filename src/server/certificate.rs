@@ -28,6 +28,7 @@ pub(crate) struct ServerCertificate {
 struct Current {
     key: Arc<CertifiedKey>,
     renew_at: Timestamp,
+    not_after: Timestamp,
 }
 
 impl ServerCertificate {
@@ -41,6 +42,12 @@ impl ServerCertificate {
             names,
             current: RwLock::new(current),
         }))
+    }
+
+    /// The last second of the one that is shown.
+    pub(crate) fn not_after(&self) -> Timestamp {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.not_after
     }
 
     /// Renews it when half of its life is over.
@@ -81,11 +88,13 @@ async fn make(
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_pkcs8_der()?.to_vec()));
     let certified = CertifiedKey::from_der(chain, der, &aws_lc_rs::default_provider())?;
     let now = service.now();
-    let left = svid.certificate.tbs().not_after.since(now);
+    let not_after = svid.certificate.tbs().not_after;
+    let left = not_after.since(now);
     let renew_at = now.plus(crate::time::Seconds::new(left.count() / 2));
     Ok(Current {
         key: Arc::new(certified),
         renew_at,
+        not_after,
     })
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::attestation::{Caller, EntryTerms, Obtainer};
 use crate::config::ServerConfig;
 use crate::policy::BundleSource;
-use crate::server::start::{Running, StartError, read_bundle, start, write_private};
+use crate::server::start::{Running, StartError, read_bundle, start};
 use crate::service::{Call, ServiceError};
 use crate::time::{Clock, Seconds};
 
@@ -68,11 +68,9 @@ pub async fn dev(options: &DevOptions, clock: Arc<dyn Clock>) -> Result<DevServe
         }
         subjects.push(subject);
     }
-    let url = format!("https://{}", running.address);
-    write_private(&options.directory.join(URL_FILE), &url)?;
     Ok(DevServer {
+        url: running.url.clone(),
         running,
-        url,
         subjects,
     })
 }
@@ -138,4 +136,3 @@ fn example_policy() -> Result<BundleSource, StartError> {
 
 const DEMO_WORKLOADS: [&str; 2] = ["/ns/demo/sa/web", "/ns/demo/sa/db"];
 const DEMO_GROUP: &str = "demo";
-const URL_FILE: &str = "server.url";

@@ -6,12 +6,13 @@
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::server::ResolvesServerCert;
 use tokio::net::TcpListener;
 
@@ -21,14 +22,17 @@ use crate::api::listener::limits::Limits;
 use crate::api::listener::tls::{TlsError, client_verifier, server_config};
 use crate::api::listener::{Door, Transport};
 use crate::api::request::Passage;
+use crate::api::traffic::Traffic;
+use crate::attestation::Neighbour;
 use crate::config::ServerConfig;
 use crate::id::entropy::Entropy;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Ending, Lifecycle, StopSignals};
 use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
 use crate::server::certificate::ServerCertificate;
 use crate::server::head;
 use crate::server::peers::OwnLeaves;
+use crate::server::watch::Watch;
 use crate::service::{Service, ServiceError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
@@ -49,6 +53,10 @@ pub struct Running {
     pub operator_file: PathBuf,
     /// The data directory.
     data: PathBuf,
+    /// How clients on this machine reach it; also in `server.url` of the data directory.
+    pub url: String,
+    signals: StopSignals,
+    watch: Arc<Watch>,
 }
 
 /// Why a server does not start.
@@ -57,8 +65,14 @@ pub enum StartError {
     /// A certificate cannot be read.
     #[error("a certificate cannot be read")]
     Certificate(#[from] CertificateError),
+    /// Not a start that failed, but an end: requests were under way.
+    #[error("stopped before everything under way was answered")]
+    Cut,
     /// An address cannot be listened on.
-    #[error("cannot listen on {0}")]
+    #[error(
+        "cannot listen on {0}; where another program has the port, name another with `--listen` of \
+         `protem dev`, or `listen` and `observe` in the configuration of `protem serve`"
+    )]
     Listen(SocketAddr, #[source] io::Error),
     /// A key cannot be made.
     #[error("a key cannot be made")]
@@ -105,17 +119,29 @@ impl Running {
     /// Serves until SIGTERM or SIGINT, and then until what is under way has ended.
     ///
     /// # Errors
-    /// When no signals can be received.
-    pub async fn wait(self) -> Result<(), StartError> {
+    /// [`StartError::Cut`] when a second signal came, or the time to end in was over, first.
+    pub async fn wait(mut self) -> Result<(), StartError> {
         tracing::info!(address = %self.address, "serving");
-        let stopped = self.lifecycle.finish(GRACE).await;
-        stopped.map_err(StartError::Signals)?;
-        told(
-            "memory of the ledger's head",
-            head::remember(self.service.store.as_ref(), &self.data).await,
-        );
-        tracing::info!("stopped");
-        Ok(())
+        self.lifecycle.until_stop(&mut self.signals).await;
+        tracing::info!("stopping");
+        self.watch.stopping();
+        let service = Arc::clone(&self.service);
+        let data = self.data;
+        let last = async move {
+            told("last count of refusals", service.record_overflow().await);
+            let remembered = head::remember(service.store.as_ref(), &data).await;
+            told("memory of the ledger's head", remembered);
+        };
+        let rest = (self.service, self.watch);
+        let drained = self.lifecycle.drain(&mut self.signals, GRACE, last, rest);
+        match drained.await {
+            Ending::Drained => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            // The next start finds what was recorded and not answered (DESIGN promise 2).
+            Ending::Cut => Err(StartError::Cut),
+        }
     }
 }
 
@@ -124,8 +150,12 @@ impl Running {
 /// # Errors
 /// Why it does not start.
 pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    // First of all: as process 1 of a container nothing else would end a start.
+    let signals = StopSignals::listen().map_err(StartError::Signals)?;
     make_directory(&config.data)?;
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data.join(STORE_FILE))?);
+    let sqlite = Sqlite::open(&config.data.join(STORE_FILE))?;
+    let meters = sqlite.meters();
+    let store: Arc<dyn Store> = Arc::new(sqlite);
     // Before anything is signed: what an older copy calls a leftover may have its certificate.
     head::compare(store.as_ref(), &config.data, clock.now()).await?;
     let setup = Setup {
@@ -155,22 +185,23 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     let names = (config.dns_names.clone(), config.ip_addresses.clone());
     let certificate = ServerCertificate::mint(&service, names).await?;
     let lifecycle = Lifecycle::default();
-    // Before the doors open: who is answered may already send a signal.
-    lifecycle
-        .listen_for_signals()
-        .map_err(StartError::Signals)?;
-    let probes = probes(&service, &lifecycle);
+    let watch = Watch::begin(Arc::clone(&service)).await;
+    let traffic = Traffic::default();
+    let probes = watch.probes(Arc::clone(&certificate), meters, traffic.clone());
     let address = open_doors(
         config,
         &service,
         Arc::clone(&certificate),
-        &probes,
+        (&probes, traffic),
         &lifecycle,
         clock,
     )
     .await?;
     head::remember(store.as_ref(), &config.data).await?;
+    let url = local_url(config, address);
+    write_whole(&config.data.join(URL_FILE), &url, 0o600)?;
     background(&service, certificate, &config.data, &lifecycle);
+    watch.go_on(&lifecycle);
     Ok(Running {
         service,
         address,
@@ -178,6 +209,9 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
         started,
         operator_file,
         data: config.data.clone(),
+        url,
+        signals,
+        watch,
     })
 }
 
@@ -185,7 +219,7 @@ async fn open_doors(
     config: &ServerConfig,
     service: &Arc<Service>,
     certificate: Arc<ServerCertificate>,
-    probes: &Probes,
+    (probes, traffic): (&Probes, Traffic),
     lifecycle: &Lifecycle,
     clock: Arc<dyn Clock>,
 ) -> Result<SocketAddr, StartError> {
@@ -201,19 +235,29 @@ async fn open_doors(
         clock: Arc::clone(&clock),
         entropy: Arc::new(Entropy::system()),
         tracker: lifecycle.tracker.clone(),
+        traffic: traffic.clone(),
     };
     let door = Door {
         transport: Transport::Tls(Arc::new(tls)),
         router: router(Arc::clone(service), probes, passage.clone()),
-        limits: Limits::standard(),
+        limits: Limits::standard().within(open_files()),
         clock,
+        unproved: unproved(service),
         tracker: lifecycle.tracker.clone(),
+        traffic,
         stop: lifecycle.stop.clone(),
     };
     if let Some(observe) = config.observe {
         let plain = Door {
             transport: Transport::Plain,
-            router: health_router(probes, passage),
+            // What the machine asks about health is not the API's traffic.
+            router: health_router(
+                probes,
+                Passage {
+                    traffic: Traffic::default(),
+                    ..passage
+                },
+            ),
             ..door.clone()
         };
         let (socket, _) = listen(observe).await?;
@@ -222,6 +266,50 @@ async fn open_doors(
     let (socket, address) = listen(config.listen).await?;
     lifecycle.tracker.spawn(door.serve(socket));
     Ok(address)
+}
+
+/// Counts peers that the listener refuses; what else is wrong with them is in the log.
+fn unproved(service: &Arc<Service>) -> Arc<dyn Fn(IpAddr, &'static str) + Send + Sync> {
+    let service = Arc::clone(service);
+    Arc::new(move |from, code| {
+        // The listener has answered already; whether it was one too many changes nothing.
+        let _ = service.heed_unproved(Some(Neighbour::of(from)), code);
+    })
+}
+
+/// How many files the process may open, after asking the system for all that it may have.
+fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let granted = match setrlimit(Resource::Nofile, all) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    granted.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+/// How clients on this machine reach the server under a name that its certificate bears: where it
+/// listens, else the machine itself, else its first name.
+fn local_url(config: &ServerConfig, address: SocketAddr) -> String {
+    let (names, addresses) = (&config.dns_names, &config.ip_addresses);
+    let loopback = addresses.iter().find(|ip| ip.is_loopback());
+    let listening = addresses.iter().find(|ip| **ip == address.ip());
+    let any = address.ip().is_unspecified();
+    let local = |name: &&String| any && *name == "localhost";
+    let ip = listening.or_else(|| loopback.filter(|_| any));
+    if let Some(ip) = ip {
+        return format!("https://{}", SocketAddr::new(*ip, address.port()));
+    }
+    let name = names.iter().find(local).or_else(|| names.first());
+    match name {
+        Some(name) => format!("https://{name}:{}", address.port()),
+        None => format!("https://{address}"),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
@@ -262,6 +350,13 @@ fn background(
             );
         }
     });
+    let counting = Arc::clone(service);
+    lifecycle.repeat(COUNT_EVERY, move || {
+        let service = Arc::clone(&counting);
+        async move {
+            told("count of refusals", service.record_overflow().await);
+        }
+    });
     let rotating = Arc::clone(service);
     lifecycle.repeat(ROTATE_EVERY, move || {
         let (service, certificate) = (Arc::clone(&rotating), Arc::clone(&certificate));
@@ -281,31 +376,6 @@ fn told<T, E: Error>(round: &str, outcome: Result<T, E>) {
         let causes = std::iter::successors(error.source(), |cause| (*cause).source());
         let causes: Vec<_> = causes.map(ToString::to_string).collect();
         tracing::error!(round, %error, ?causes, "a background round failed");
-    }
-}
-
-/// What the probes answer: readiness is looked at in rounds, so that a probe costs nothing.
-fn probes(service: &Arc<Service>, lifecycle: &Lifecycle) -> Probes {
-    let unready = Arc::new(RwLock::new(Vec::new()));
-    let (looking, told) = (Arc::clone(service), Arc::clone(&unready));
-    lifecycle.repeat(PROBE_EVERY, move || {
-        let (service, unready) = (Arc::clone(&looking), Arc::clone(&told));
-        async move {
-            let found = service.ready().await.err().map(|error| error.to_string());
-            let found = found.into_iter().collect::<Vec<_>>();
-            *unready.write().unwrap_or_else(PoisonError::into_inner) = found;
-        }
-    });
-    let measured = Arc::clone(service);
-    Probes {
-        unready: Arc::new(move || {
-            let found = unready
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            Box::pin(std::future::ready(found))
-        }),
-        metrics: Arc::new(move || measured.metrics()),
     }
 }
 
@@ -411,14 +481,17 @@ impl std::fmt::Debug for Running {
 /// The store's file in the data directory.
 pub(crate) const STORE_FILE: &str = "protem.db";
 /// Where the first operator's credential is written.
-const OPERATOR_FILE: &str = "operator.token";
+pub(crate) const OPERATOR_FILE: &str = "operator.token";
 /// The roots, for clients.
 const BUNDLE_FILE: &str = "bundle.pem";
-const AUTHORITY_DIRECTORY: &str = "ca";
+/// Where clients beside the data directory find the server.
+const URL_FILE: &str = "server.url";
+pub(crate) const AUTHORITY_DIRECTORY: &str = "ca";
 /// How long a stop waits for requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often what was refused beyond recording is recorded as counts.
+const COUNT_EVERY: Duration = Duration::from_mins(1);
 const FINISH_EVERY: Duration = Duration::from_secs(5);
 const REMEMBER_EVERY: Duration = Duration::from_mins(1);
 const ROTATE_EVERY: Duration = Duration::from_mins(1);
-const PROBE_EVERY: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! Asking policy, and recording its no.
 //!
-//! Promises: every refusal is an event with the whole question (DESIGN promise 2); the text that
-//! a caller gets is policy's own.
+//! Promises: every refusal is an event with the whole question, or counted in one where a caller is
+//! refused too often (DESIGN promise 2); the text that a caller gets is policy's own.
 //! Refuses: to mint. A permit of the admin plane is used up here.
 
 use crate::attestation::Caller;
@@ -64,13 +64,17 @@ impl Service {
 
     /// Records a refusal that is not about an elevation's opening.
     pub(crate) async fn refused(&self, call: &Call, denial: &Denial) -> ServiceError {
-        self.metrics.refused(denial.reason().code());
+        let code = denial.reason().code();
+        self.metrics.refused(code);
+        if let Err(too_many) = self.spare_ledger(&call.caller, code) {
+            return too_many;
+        }
         let kind = match denial.ask().act {
             Act::Elevate(_) | Act::Issue { .. } => EventKind::SvidDenied,
             Act::Operate(_) | Act::ReadAudit { .. } | Act::Revoke(_) => EventKind::RequestDenied,
         };
         let event = Event::new(kind, self.clock.now(), &call.caller.to_string())
-            .with(Key::Outcome, denial.reason().code())
+            .with(Key::Outcome, code)
             .with(Key::Policy, denial.digest().to_string())
             .and("verdict", Value::record(denial.record()));
         let event = match denial.ask().entry_subject() {
@@ -92,10 +96,13 @@ impl Service {
         &self,
         call: &Call,
         subject: Option<&Subject>,
-        code: &str,
+        code: &'static str,
         error: ServiceError,
     ) -> ServiceError {
         self.metrics.refused("rule");
+        if let Err(too_many) = self.spare_ledger(&call.caller, code) {
+            return too_many;
+        }
         let event = Event::new(
             EventKind::SvidDenied,
             self.clock.now(),
@@ -164,5 +171,14 @@ pub(crate) fn principal(caller: &Caller) -> Principal {
             subject: workload.name.subject().clone(),
             elevated: workload.name.scope().is_some(),
         },
+    }
+}
+
+/// Whose idempotency keys are whose: each running holder has its own, because two processes of one
+/// subject choose theirs without knowing of each other.
+pub(crate) fn retrier(caller: &Caller) -> String {
+    match caller {
+        Caller::Operator(_) | Caller::Token(..) => caller.to_string(),
+        Caller::Workload(workload) => format!("{caller}@{}", workload.instance),
     }
 }

@@ -66,6 +66,12 @@ impl ClockWatch {
         self.look().1
     }
 
+    /// Milliseconds since the machine started, for what may not jump.
+    #[must_use]
+    pub fn boot_ms(&self) -> i64 {
+        self.clock.read().boot_ms
+    }
+
     fn look(&self) -> (Timestamp, Option<String>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.read();

@@ -13,7 +13,7 @@ use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Outlook, Permit, Verdict, decide, suppose};
 use crate::scope::Scope;
-use crate::service::ask::{principal, waits_for};
+use crate::service::ask::{principal, retrier, waits_for};
 use crate::service::issue::elevate_act;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
@@ -96,6 +96,9 @@ impl Service {
             Verdict::Denial(denial) if denial.waits_for().is_none() => Some(Refusal::of(denial)),
             Verdict::Denial(_) | Verdict::Permit(_) => None,
         };
+        if let Some(refusal) = &refusal {
+            self.spare_ledger(&call.caller, refusal.code)?;
+        }
         let (elevation, event, guards) = match verdict {
             Verdict::Permit(permit) => {
                 let event = permitted(call, &draft, &permit, now);
@@ -124,7 +127,7 @@ impl Service {
             open_max: OPEN_PER_SUBJECT_MAX,
         };
         let opened = self.store.open_elevation(new).await?;
-        self.elevations_changed();
+        self.elevation_moved(opened.row.elevation.id);
         match refusal {
             Some(refusal) if matches!(opened.row.elevation.state, State::Denied { .. }) => {
                 let elevation = Some(opened.row.elevation.id);
@@ -314,7 +317,7 @@ fn retry_key(call: &Call, asked: &ElevateRequest) -> Option<RetryKey> {
     let key = asked.idempotency_key.clone()?;
     let digest = crate::x509::Fingerprint::of(format!("{asked:?}").as_bytes());
     Some(RetryKey {
-        caller: call.caller.to_string(),
+        caller: retrier(&call.caller),
         key,
         request: *digest.as_bytes(),
     })

@@ -9,6 +9,7 @@ use crate::id::{ElevationId, PolicyVersion};
 use crate::pki::{FinishError, PlanError, SetupError};
 use crate::policy::{BundleFaults, PolicyError};
 use crate::store::StoreError;
+use crate::time::Seconds;
 use crate::x509::CsrError;
 
 /// Policy said no, and why, in the caller's words.
@@ -45,6 +46,12 @@ pub enum ServiceError {
     /// The request for a certificate is wrong.
     #[error("the certificate signing request is refused")]
     Csr(#[from] CsrError),
+    /// More ask at once than can be served, and others' certificates end earlier.
+    #[error("more ask at once than can be served; ask again in {} s", wait.count())]
+    Crowded {
+        /// How long to wait first.
+        wait: Seconds,
+    },
     /// What the entry says is out of bounds.
     #[error("the registration entry is refused")]
     Entry(#[from] EntryTermsError),
@@ -90,4 +97,12 @@ pub enum ServiceError {
     /// The join token is wrong, spent or expired.
     #[error("the join token is wrong, spent or expired; ask an operator for a new one")]
     Token,
+    /// The caller asked, was refused or waits too often.
+    #[error("refused (`{code}`), and too often before; ask again in {} s", wait.count())]
+    TooMany {
+        /// Why this request is refused, or what there was too much of.
+        code: &'static str,
+        /// How long to wait first.
+        wait: Seconds,
+    },
 }

@@ -25,11 +25,11 @@ use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
 use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
-use crate::service::ask::principal;
+use crate::service::ask::{principal, retrier};
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
 use crate::store::{Record, RetryKey, Standing, StoreError, record};
-use crate::time::{Seconds, Timestamp};
+use crate::time::{Seconds, Stopwatch, Timestamp};
 use crate::x509::{IgnoredRequest, VerifiedCsr};
 
 /// What is asked for.
@@ -77,8 +77,10 @@ impl Service {
     /// # Errors
     /// Why not; every refusal is recorded.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, ServiceError> {
+        let watch = Stopwatch::start();
         let subject = whom(call, request.subject.as_ref())?;
         let issued = self.issue_to(call, subject.clone(), request).await;
+        self.metrics.issued(issued.is_ok(), watch.seconds());
         match issued {
             Err(error) => Err(match broken_rule(&error) {
                 Some(rule) => {
@@ -91,8 +93,9 @@ impl Service {
         }
     }
 
-    /// Mints many SVIDs, each as [`Self::issue`] does: one that fails leaves the others as they
-    /// are. A request that is already refused is answered as it is. Answers keep the order.
+    /// Mints many SVIDs, each as [`Self::issue`] does and in a place of its own: one that fails
+    /// leaves the others as they are. A request that is already refused is answered as it is.
+    /// Answers keep the order.
     pub async fn issue_many<E: From<ServiceError>>(
         &self,
         call: &Call,
@@ -100,7 +103,10 @@ impl Service {
     ) -> Vec<Result<Issued, E>> {
         let walk = |request: Result<IssueRequest, E>| async move {
             match request {
-                Ok(request) => self.issue(call, request).await.map_err(E::from),
+                Ok(request) => {
+                    let _place = self.admitted(call).await?;
+                    self.issue(call, request).await.map_err(E::from)
+                }
                 Err(refused) => Err(refused),
             }
         };
@@ -215,8 +221,8 @@ impl Service {
             }
         };
         reach(Point::WalkConcluded).map_err(StoreError::from)?;
-        if elevation.is_some() {
-            self.elevations_changed();
+        if let Some(elevation) = &elevation {
+            self.elevation_moved(elevation.id);
         }
         Ok(svid)
     }
@@ -348,6 +354,7 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         ServiceError::Bundle(_)
         | ServiceError::Busy
         | ServiceError::ClockInDoubt(_)
+        | ServiceError::Crowded { .. }
         | ServiceError::Entry(_)
         | ServiceError::Finish(_)
         | ServiceError::Field(_)
@@ -357,7 +364,8 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         | ServiceError::Request(_)
         | ServiceError::Setup(_)
         | ServiceError::Store(_)
-        | ServiceError::Token => None,
+        | ServiceError::Token
+        | ServiceError::TooMany { .. } => None,
     }
 }
 
@@ -429,7 +437,7 @@ fn retry_key(call: &Call, request: &IssueRequest, csr: &VerifiedCsr) -> Option<R
     );
     let digest = crate::x509::Fingerprint::of(asked.as_bytes());
     Some(RetryKey {
-        caller: call.caller.to_string(),
+        caller: retrier(&call.caller),
         key,
         request: *digest.as_bytes(),
     })

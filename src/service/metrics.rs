@@ -1,99 +1,131 @@
-//! What the walks count.
+//! What the walks count, and what is known of the authority's state.
 //!
-//! Promises: every label is always present and from a closed list, so that no caller can make
-//! series (assurance O4); no subject, scope or secret is a label.
+//! Promises: [`crate::metric`]; what must be asked of the store is asked in rounds, so that a
+//! reading of the metrics costs nothing.
 //! Refuses: histograms of caller-chosen values.
 
 use std::fmt;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-
+use crate::metric::table::{
+    CLOCK_IN_DOUBT, ELEVATION_WAITS, INTENTS_UNFINISHED, ISSUE_SECONDS, ISSUER_NOT_AFTER,
+    LEDGER_EVENTS, MINTING_STOPPED, MINTS_TURNED_AWAY, MINTS_UNDER_WAY, MINTS_WAITING,
+    POLICY_VERSION, REFUSALS, REFUSALS_COUNTED, SVIDS_MINTED,
+};
+use crate::metric::{Counter, Gauge, Histogram, Many, One, Sheet};
 use crate::pki::IssuerName;
 use crate::service::Service;
+use crate::store::StoreError;
 
-/// Counters of one service.
+/// The instruments of one service.
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    minted: Family<Kind, Counter>,
-    refused: Family<Why, Counter>,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Kind {
-    profile: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Why {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Issuer {
-    issuer: &'static str,
+    minted: Many<Counter>,
+    refused: Many<Counter>,
+    overflowed: Many<Counter>,
+    turned_away: One<Counter>,
+    issue: Many<Histogram>,
+    events: One<Gauge>,
+    unfinished: One<Gauge>,
+    stopped: One<Gauge>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let new = Self {
-            minted: Family::default(),
-            refused: Family::default(),
-        };
-        for profile in [BASE, ELEVATED] {
-            // A series that is there from the start can be alerted on.
-            drop(new.minted.get_or_create(&Kind { profile }));
+        Self {
+            minted: SVIDS_MINTED.counters(),
+            refused: REFUSALS.counters(),
+            overflowed: REFUSALS_COUNTED.counters(),
+            turned_away: MINTS_TURNED_AWAY.counter(),
+            issue: ISSUE_SECONDS.seconds_each(),
+            events: LEDGER_EVENTS.gauge(),
+            unfinished: INTENTS_UNFINISHED.gauge(),
+            stopped: MINTING_STOPPED.gauge(),
         }
-        new
     }
 }
 
 impl Metrics {
     pub(crate) fn minted(&self, elevated: bool) {
-        let profile = if elevated { ELEVATED } else { BASE };
-        self.minted.get_or_create(&Kind { profile }).inc();
+        self.minted.add(if elevated { "elevated" } else { "base" });
     }
 
     pub(crate) fn refused(&self, reason: &'static str) {
-        self.refused.get_or_create(&Why { reason }).inc();
+        self.refused.add(reason);
+    }
+
+    pub(crate) fn issued(&self, minted: bool, seconds: f64) {
+        let outcome = if minted { "minted" } else { "refused" };
+        self.issue.observe(outcome, seconds);
+    }
+
+    /// A refusal that is counted and not recorded on its own.
+    pub(crate) fn overflowed(&self, proved: bool) {
+        let caller = if proved { "proved" } else { "unproved" };
+        self.overflowed.add(caller);
+    }
+
+    pub(crate) fn turned_away(&self) {
+        self.turned_away.add();
     }
 }
 
 impl Service {
-    /// Every metric as text in the format of `OpenMetrics`.
-    pub fn metrics(&self) -> String {
-        let mut registry = Registry::with_prefix("protem");
-        let ends = Family::<Issuer, Gauge>::default();
-        let doubt = Gauge::<i64>::default();
-        registry.register("svids_minted", "SVIDs minted", self.metrics.minted.clone());
-        registry.register("refusals", "Requests refused", self.metrics.refused.clone());
-        registry.register(
-            "issuer_not_after_seconds",
-            "Issuer's last second",
-            ends.clone(),
-        );
-        registry.register(
-            "clock_in_doubt",
-            "1 while minting stops for it",
-            doubt.clone(),
-        );
-        for name in IssuerName::INTERMEDIATES {
-            let issuer = Issuer {
-                issuer: name.as_str(),
-            };
-            ends.get_or_create(&issuer)
-                .set(self.authority.issuing(name).not_after().unix_s());
-        }
-        doubt.set(i64::from(self.clock.doubt().is_some()));
-        let mut text = String::new();
-        // Writing to a String does not fail.
-        let _ = encode(&mut text, &registry);
-        text
+    /// Asks the store for what the metrics show of it.
+    ///
+    /// # Errors
+    /// When it cannot be read; the old numbers stay.
+    pub async fn measure(&self) -> Result<(), StoreError> {
+        let metrics = &self.metrics;
+        let newest = self.store.head().await?.map(|head| head.number.value());
+        metrics.events.set(number(newest.unwrap_or_default()));
+        let unfinished = self.store.unfinished(UNFINISHED_COUNTED_MAX).await?.len();
+        metrics
+            .unfinished
+            .set(i64::try_from(unfinished).unwrap_or(i64::MAX));
+        let minting = self.store.minting().await?;
+        metrics.stopped.set(i64::from(minting.stopped));
+        Ok(())
     }
+
+    /// Puts what the walks count and what is known of the authority on a sheet.
+    pub fn show_metrics(&self, sheet: &mut Sheet) {
+        let metrics = &self.metrics;
+        metrics.minted.on(sheet);
+        metrics.refused.on(sheet);
+        metrics.overflowed.on(sheet);
+        metrics.turned_away.on(sheet);
+        let (walks, line) = self.crowd();
+        for (metric, count) in [
+            (&MINTS_UNDER_WAY, walks),
+            (&MINTS_WAITING, line),
+            (&ELEVATION_WAITS, self.waiting()),
+        ] {
+            let gauge = metric.gauge();
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            gauge.on(sheet);
+        }
+        metrics.issue.on(sheet);
+        metrics.events.on(sheet);
+        metrics.unfinished.on(sheet);
+        metrics.stopped.on(sheet);
+        let ends = ISSUER_NOT_AFTER.gauges();
+        for name in IssuerName::INTERMEDIATES {
+            let end = self.authority.issuing(name).not_after();
+            ends.set(name.as_str(), end.unix_s());
+        }
+        ends.on(sheet);
+        let doubt = CLOCK_IN_DOUBT.gauge();
+        doubt.set(i64::from(self.clock.doubt().is_some()));
+        doubt.on(sheet);
+        let version = POLICY_VERSION.gauge();
+        let in_force = self.in_force().map(|policy| policy.version.value());
+        version.set(number(in_force.unwrap_or_default()));
+        version.on(sheet);
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for Metrics {
@@ -102,5 +134,5 @@ impl fmt::Debug for Metrics {
     }
 }
 
-const BASE: &str = "base";
-const ELEVATED: &str = "elevated";
+/// The most intents whose outcome is missing that are counted.
+const UNFINISHED_COUNTED_MAX: u32 = 1_000;

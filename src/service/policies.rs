@@ -114,7 +114,7 @@ impl Service {
             activated_at: now,
         });
         // What was pending may be permitted now: those who wait look again.
-        self.elevations_changed();
+        self.all_elevations_may_move();
         self.in_force()
     }
 

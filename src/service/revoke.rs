@@ -116,27 +116,7 @@ impl Service {
         if matches!(target, Target::Everything) {
             self.stop_minting(call, &reason).await?;
         }
-        let mut ended = 0_u32;
-        let mut after = None;
-        loop {
-            let page = self
-                .store
-                .elevations(filter.clone(), after, REVOKE_AT_ONCE)
-                .await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.opened.number());
-            for row in page {
-                match self
-                    .end_one(call, row.elevation.id, Move::Revoke, Some(&reason))
-                    .await
-                {
-                    Ok(_) => ended = ended.saturating_add(1),
-                    // It ended by itself meanwhile.
-                    Err(ServiceError::Move(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        let ended = self.end_all(call, &filter, &reason).await?;
         if ended == 0 {
             self.is_known(&target).await?;
         }
@@ -145,6 +125,42 @@ impl Service {
             elevations: ended,
             minting_stopped,
         })
+    }
+
+    /// Ends every open elevation of a filter. One that moves under every attempt never keeps the
+    /// others from their end: it is tried again after them.
+    async fn end_all(
+        &self,
+        call: &Call,
+        filter: &ElevationFilter,
+        reason: &Reason,
+    ) -> Result<u32, ServiceError> {
+        let mut ended = 0_u32;
+        for _ in 0..REVOKE_ROUNDS_MAX {
+            let (mut after, mut busy) = (None, false);
+            loop {
+                let page = self
+                    .store
+                    .elevations(filter.clone(), after, REVOKE_AT_ONCE)
+                    .await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.opened.number());
+                for row in page {
+                    let id = row.elevation.id;
+                    match self.end_one(call, id, Move::Revoke, Some(reason)).await {
+                        Ok(_) => ended = ended.saturating_add(1),
+                        // It ended by itself meanwhile.
+                        Err(ServiceError::Move(_)) => {}
+                        Err(ServiceError::Busy) => busy = true,
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            if !busy {
+                return Ok(ended);
+            }
+        }
+        Err(ServiceError::Busy)
     }
 
     /// Whether a target that ended nothing names anything: a slip must not look like success.
@@ -266,6 +282,7 @@ impl Service {
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         let from_version = elevation.version;
+        let id = elevation.id;
         let after = elevation.moved(step, now)?;
         let (kind, outcome) = told(&after.state);
         let event = Event::new(kind, now, caller)
@@ -285,7 +302,7 @@ impl Service {
             reason,
         };
         self.store.change_elevation(change).await?;
-        self.elevations_changed();
+        self.elevation_moved(id);
         Ok(())
     }
 }
@@ -304,3 +321,5 @@ const fn told(state: &State) -> (EventKind, &'static str) {
 }
 
 const REVOKE_AT_ONCE: u32 = 256;
+/// How often ending many goes over what moved under every attempt.
+const REVOKE_ROUNDS_MAX: usize = 8;

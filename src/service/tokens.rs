@@ -43,12 +43,12 @@ impl Service {
             return Err(ServiceError::Field("a token lives between 1m and 1d"));
         }
         let standing = self.store.standing(Some(subject.clone()), None).await?;
-        let entry = standing
-            .entry
-            .ok_or(ServiceError::NotFound("entry for this subject"))?;
+        let entry = standing.entry.ok_or(ServiceError::NotFound(
+            "entry for this subject; register it first with `protem entry put`",
+        ))?;
         if !entry.terms.obtained_by.contains(&Obtainer::Token) {
             return Err(ServiceError::Field(
-                "the subject's entry does not allow join tokens",
+                "the subject's entry does not allow join tokens; `protem entry put` changes it",
             ));
         }
         let bearer = Bearer::join_token(&self.entropy);

@@ -6,6 +6,7 @@
 
 mod backup;
 mod cells;
+mod checkup;
 mod elevation_row;
 mod elevations;
 mod entries;
@@ -13,6 +14,7 @@ mod fault;
 mod guards;
 mod intents;
 mod ledger;
+mod meters;
 mod minting;
 mod operators;
 mod place;
@@ -55,6 +57,8 @@ use crate::store::{
 use crate::time::Timestamp;
 
 pub use crate::store::sqlite::backup::{backup, restore};
+pub use crate::store::sqlite::checkup::{Checkup, checkup};
+pub use crate::store::sqlite::meters::Meters;
 
 /// A store in one file.
 pub struct Sqlite {
@@ -97,6 +101,12 @@ impl Sqlite {
             path: path.to_owned(),
             _lock: lock,
         })
+    }
+
+    /// What its writer measures, for as long as it is held.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        self.writer.meters.clone()
     }
 
     fn act<T, F>(&self, verb: F) -> Answer<'_, T>

@@ -72,6 +72,9 @@ pub struct ProblemView {
     /// What to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// How long to wait before asking again, in seconds; also in `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
     /// The request, as it stands in the server's log: `urn:protem:request:<hex>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,

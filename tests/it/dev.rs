@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::cli::{protem, stderr};
 use super::tools::{repository, run};
 
 /// Ends the server when the test ends, also when it fails.
@@ -107,4 +108,30 @@ fn who_is_refused_early_reads_why() {
         let ran = run(&mut curl);
         assert!(ran.stdout.contains("urn:protem:problem:"), "{ran:?}");
     }
+}
+
+/// A first user's two commonest walls: a port that is taken, a workload that is not registered.
+#[test]
+fn a_refusal_names_the_next_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = start(directory.path());
+    let mut words = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    assert!(words.next().unwrap().unwrap().starts_with("protem serves"));
+    let url = std::fs::read_to_string(directory.path().join(".protem/server.url")).unwrap();
+    let taken = url.strip_prefix("https://").unwrap();
+    let other = protem(
+        directory.path(),
+        &["--dir", "other", "dev", "--listen", taken],
+    );
+    assert_eq!(other.status.code(), Some(1));
+    assert!(stderr(&other).contains("`--listen`"), "{}", stderr(&other));
+
+    let stranger = "spiffe://dev.protem.test/ns/demo/sa/stranger";
+    let refused = protem(directory.path(), &["token", "create", stranger]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("`protem entry put`"),
+        "{}",
+        stderr(&refused)
+    );
 }

@@ -15,6 +15,8 @@ use protem::api::extract::{Json, Query};
 use protem::api::listener::limits::Limits;
 use protem::api::listener::{Door, Peer, Transport, tls};
 use protem::api::request::Passage;
+use protem::api::traffic::Traffic;
+use protem::attestation::Bearer;
 use protem::id::entropy::Entropy;
 use protem::time::{Clock, ManualClock, Seconds, Timestamp};
 use protem::wire::elevation::ElevationRequest;
@@ -100,13 +102,16 @@ impl House {
             clock: shared.clone(),
             entropy: Arc::new(Entropy::seeded(1)),
             tracker: tracker.clone(),
+            traffic: Traffic::default(),
         };
         let door = Door {
             transport: Transport::Tls(Arc::new(config)),
             router: passage.before(routes(&acts)),
             limits,
             clock: shared,
+            unproved: Arc::new(|_, _| ()),
             tracker: tracker.clone(),
+            traffic: Traffic::default(),
             stop: stop.clone(),
         };
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -410,19 +415,48 @@ async fn an_idle_connection_is_not_one_that_waits_for_its_answer() {
 }
 
 #[tokio::test]
-async fn more_connections_than_a_neighbour_may_hold_are_closed() {
+async fn who_comes_beyond_the_limits_is_told_and_an_operator_is_served() {
     let house = House::with(Limits {
         connections_per_neighbour: 2,
+        reserve_per_neighbour: 2,
         ..Limits::standard()
     })
     .await;
     let first = house.stranger().http1().await.unwrap();
     let mut second = house.stranger().http1().await.unwrap();
-    assert!(house.stranger().http1().await.is_none());
+    let mut crowded = house.stranger().http1().await.unwrap();
+    let told = crowded.get("/who").await;
+    assert_eq!((told.status, told.code()), (503, "connections".into()));
+    assert_eq!(told.header("retry-after"), Some("5"));
+    assert_eq!(crowded.rest().await, "", "and the connection is over");
+    let mut operator = house.stranger().http1().await.unwrap();
+    let secret = Bearer::operator(&Entropy::seeded(2)).reveal();
+    operator
+        .send(&format!(
+            "GET /who HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+            *secret
+        ))
+        .await;
+    assert_eq!(operator.answer().await.unwrap().status, 200);
+    let _also = house.stranger().http2().await.unwrap();
+    let mut beyond = wire::Tcp::connect(house.address).await;
+    assert_eq!(
+        beyond.rest().await,
+        "\u{15}\u{3}\u{3}\0\u{2}\u{2}P",
+        "an alert"
+    );
     assert_eq!(second.get("/who").await.status, 200);
     drop(first);
-    while house.stranger().http1().await.is_none() {
-        tokio::task::yield_now().await;
+    // The door learns of the end in its own time; until then he may hear no or nothing.
+    loop {
+        if let Some(mut again) = house.stranger().http1().await
+            && again
+                .try_get("/who")
+                .await
+                .is_some_and(|answer| answer.status == 200)
+        {
+            break;
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! own access log against notAfter that judges. An SVID lives 10 s here, by a policy of the test.
 
 mod bench;
+mod probes;
 
 use std::fs;
 use std::thread;

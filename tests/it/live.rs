@@ -55,11 +55,21 @@ impl Place {
         let mut words = self.under.iter().chain([&program]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).envs(self.environment.iter().cloned());
+        self.start_as(command)
+    }
+
+    /// As [`Self::start`], by a program that takes protem's arguments behind its own.
+    pub(crate) fn start_as(&self, mut command: Command) -> Live {
         command.arg("--dir").arg(&self.directory).arg("dev");
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         if let Some(policy) = &self.policy {
             command.arg("--policy").arg(policy);
         }
+        Self::start_command(command)
+    }
+
+    /// Starts a process, whatever its arguments.
+    pub(crate) fn start_command(mut command: Command) -> Live {
         command.stdin(Stdio::null());
         let mut child = command
             .stdout(Stdio::piped())
@@ -85,20 +95,30 @@ impl Place {
 }
 
 impl Live {
-    /// The process's number.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits for a line with these words.
+    #[track_caller]
+    pub(crate) fn until_said(&mut self, words: &str) {
+        self.until(|line| line.contains(words));
     }
 
     /// Waits for the line that says where it serves.
     #[track_caller]
     pub(crate) fn until_serving(&mut self) {
-        let serving = |line: &String| line.starts_with("protem serves ");
+        self.until(|line| line.starts_with("protem serves "));
+    }
+
+    #[track_caller]
+    fn until(&mut self, wanted: impl Fn(&str) -> bool) {
         let end = Instant::now() + START_LONGEST;
-        while !self.said.iter().any(serving) {
+        while !self.said.iter().any(|line| wanted(line)) {
             match self.lines.recv_timeout(end - Instant::now().min(end)) {
                 Ok(line) => self.said.push(line),
-                Err(why) => panic!("the server does not serve ({why}): {:#?}", self.said),
+                Err(why) => panic!("the server does not say it ({why}): {:#?}", self.said),
             }
         }
     }
@@ -135,6 +155,14 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// What of it lies in memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
     }
 
     /// `kill -9`. Answers what it had said.

@@ -419,3 +419,62 @@ fn with(object: &serde_json::Value, name: &str, value: serde_json::Value) -> ser
     object[name] = value;
     object
 }
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let rest = Rest::new().await;
+    let workload = rest.workload(WEB).await;
+    for _ in 0..256 {
+        let answer = rest.stranger().get("/v1/policy").await;
+        assert_eq!((answer.status, answer.code()), (401, "nobody"));
+        let answer = workload.get("/v1/policy").await;
+        assert_eq!(answer.status, 403, "{}", answer.text);
+    }
+    let answer = rest.stranger().get("/v1/policy").await;
+    assert_eq!((answer.status, answer.code()), (429, "nobody"));
+    assert_eq!(answer.header("retry-after"), "5");
+    let answer = workload.get("/v1/policy").await;
+    assert_eq!((answer.status, answer.code()), (429, "no_permit"));
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(answer.json["type"], "urn:protem:problem:rate-limited");
+    // What is permitted is not held up, for him or from there.
+    assert_eq!(workload.mint(&json!({})).await.status, 201);
+    assert_eq!(rest.operator().get("/v1/policy").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_house_says_so_and_ends_rights_all_the_same() {
+    let rest = Rest::new().await;
+    let workload = rest.workload(WEB).await;
+    let body = json!({ "scope": "db.read", "reason": "a customer waits" });
+    let opened = workload.send("POST", "/v1/elevations", &body).await;
+    let others = [rest.world.holder(WEB).await, rest.world.holder(DB).await];
+    let mut held = Vec::new();
+    for number in 0..512 {
+        let call = &others[number % 2].call;
+        held.push(rest.world.service.admitted(call).await.unwrap());
+    }
+    for answer in [
+        workload.mint(&json!({})).await,
+        workload.send("POST", "/v1/elevations", &body).await,
+    ] {
+        assert_eq!((answer.status, answer.code()), (503, "crowded"));
+        assert_eq!(answer.header("retry-after"), "300");
+        assert_eq!(answer.json["retry_after_s"], 300);
+    }
+    let id = opened.json["id"].as_str().unwrap();
+    let reason = json!({ "reason": "done" });
+    let path = format!("/v1/elevations/{id}/revoke");
+    let given_back = workload.send("POST", &path, &reason).await;
+    assert_eq!(given_back.status, 200, "{}", given_back.text);
+    let everything = json!({ "all": true, "reason": "an incident" });
+    let stopped = rest
+        .operator()
+        .send("POST", "/v1/revocations", &everything)
+        .await;
+    assert_eq!(stopped.status, 200, "{}", stopped.text);
+    assert_eq!(stopped.json["minting_stopped"], true);
+    drop(held);
+    let after = workload.mint(&json!({})).await;
+    assert_eq!((after.status, after.code()), (503, "minting_stopped"));
+}

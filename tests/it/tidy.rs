@@ -76,7 +76,7 @@ const HOUSE: House = House {
 /// Rooms from the lowest floor to the highest; a room knows only what stands below it.
 const FLOORS: &[&[&str]] = &[
     // words
-    &["failpoint", "id", "identity", "time"],
+    &["failpoint", "id", "identity", "metric", "time"],
     &["scope"],
     // crafts
     &[
@@ -149,12 +149,21 @@ const WALLS: &[Wall] = &[
         places: &["x509"],
     },
     Wall {
+        library: "prometheus_client",
+        places: &["metric"],
+    },
+    Wall {
         library: "rcgen",
         places: &["pki"],
     },
     Wall {
         library: "rusqlite",
         places: &["store/sqlite"],
+    },
+    // It reads the variables of the service manager; they are no settings.
+    Wall {
+        library: "sd_notify",
+        places: &["lifecycle/supervisor"],
     },
     Wall {
         library: "x509_cert",

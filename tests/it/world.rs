@@ -12,6 +12,7 @@ use protem::attestation::{Caller, EntryTerms, Obtainer, PeerNames, Workload};
 use protem::audit::SealedEvent;
 use protem::config::DEV_TRUST_DOMAIN;
 use protem::id::entropy::Entropy;
+use protem::metric::Sheet;
 use protem::pki::{Authority, Profiles, Setup, SetupError, Started};
 use protem::policy::BundleSource;
 use protem::service::elevate::ElevateRequest;
@@ -152,6 +153,11 @@ impl World {
         self.events().await.into_iter().map(kind).collect()
     }
 
+    /// What the service measures, as text.
+    pub(crate) fn metrics(&self) -> String {
+        metrics(&self.service)
+    }
+
     /// The whole ledger.
     pub(crate) async fn events(&self) -> Vec<SealedEvent> {
         let mut events: Vec<SealedEvent> = Vec::new();
@@ -174,6 +180,13 @@ impl World {
         );
         events
     }
+}
+
+/// What a service measures, as text.
+pub(crate) fn metrics(service: &Service) -> String {
+    let mut sheet = Sheet::default();
+    service.show_metrics(&mut sheet);
+    sheet.text()
 }
 
 impl Default for Ground {

@@ -3,7 +3,8 @@
 //! Promises: a caller is proved by exactly one thing: the certificate of his connection, or a
 //! bearer secret that the store knows. No handler behind the door runs without one.
 //! Refuses: two proofs at once, join tokens anywhere but at the mint, and what proxies say about
-//! others (`X-Forwarded-*`, XFCC: assurance M13).
+//! others (`X-Forwarded-*`, XFCC: assurance M13). Who asks or fails too often is told when to ask
+//! again.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use http::request::Parts;
 use crate::api::listener::Peer;
 use crate::api::problem::Problem;
 use crate::api::request::Noted;
-use crate::attestation::{Bearer, Caller, Workload};
+use crate::attestation::{Bearer, Caller, Neighbour, Workload};
 use crate::service::{Call, Service, ServiceError};
 use crate::wire::problem::ProblemKind;
 
@@ -40,26 +41,16 @@ impl FromRequestParts<Arc<Service>> for Arriving {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>();
-        let source = peer.map(Peer::ip);
-        let certificate = peer.and_then(|peer| peer.certificate.clone());
-        let caller = match (bearer(&parts.headers)?, certificate) {
-            (None, None) => return Err(nobody()),
-            (None, Some(names)) => {
-                let served = service.authority().trust_domain();
-                let workload = Workload::from_peer(&names, served).map_err(|error| {
-                    Problem::of(ProblemKind::Unauthenticated, "certificate", &error)
-                })?;
-                Caller::Workload(workload)
+        let source = parts.extensions.get::<Peer>().map(Peer::ip);
+        let caller = match proved(parts, service).await {
+            Ok(caller) => caller,
+            Err(problem) if problem.kind() == ProblemKind::Unauthenticated => {
+                service.heed_unproved(source.map(Neighbour::of), problem.code())?;
+                return Err(problem);
             }
-            (Some(bearer), None) => holder(service, &bearer).await?,
-            (Some(_), Some(_)) => {
-                return Err(
-                    unproved("two_proofs", "there is a certificate and a bearer secret")
-                        .with_next("send one of them"),
-                );
-            }
+            Err(problem) => return Err(problem),
         };
+        service.heed(&caller)?;
         if let Some(noted) = parts.extensions.get::<Noted>() {
             noted.caller(&caller);
         }
@@ -87,6 +78,28 @@ impl FromRequestParts<Arc<Service>> for Known {
     }
 }
 
+/// Who it is, by the one proof that he gave.
+async fn proved(parts: &Parts, service: &Service) -> Result<Caller, Problem> {
+    let peer = parts.extensions.get::<Peer>();
+    let certificate = peer.and_then(|peer| peer.certificate.clone());
+    match (bearer(&parts.headers)?, certificate) {
+        (None, None) => Err(nobody()),
+        (None, Some(names)) => {
+            let served = service.authority().trust_domain();
+            let workload = Workload::from_peer(&names, served).map_err(|error| {
+                Problem::of(ProblemKind::Unauthenticated, "certificate", &error)
+            })?;
+            Ok(Caller::Workload(workload))
+        }
+        (Some(bearer), None) => holder(service, &bearer).await,
+        (Some(_), Some(_)) => Err(unproved(
+            "two_proofs",
+            "there is a certificate and a bearer secret",
+        )
+        .with_next("send one of them")),
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let line = match (lines.next(), lines.next()) {
@@ -104,6 +117,12 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Bearer>, Problem> {
     Bearer::parse(secret.trim())
         .map(Some)
         .map_err(|error| Problem::of(ProblemKind::Unauthenticated, "bearer", &error))
+}
+
+/// Whether a request says that an operator sends it; the proof comes later. Beyond the limits of
+/// the listener nobody else is heard.
+pub(crate) fn names_operator(headers: &HeaderMap) -> bool {
+    matches!(bearer(headers), Ok(Some(Bearer::Operator(..))))
 }
 
 async fn holder(service: &Service, bearer: &Bearer) -> Result<Caller, Problem> {

@@ -5,7 +5,7 @@
 //! Refuses: protocol switches: the handshake agreed on one protocol, and no other is guessed.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,9 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
 }
 
+/// A connection that is being served.
+pub(crate) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What the handshake agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -54,8 +57,9 @@ pub(crate) enum Protocol {
 }
 
 impl Connection {
-    /// Serves the connection until it ends.
-    pub(crate) async fn serve<S>(self, stream: S, protocol: Protocol)
+    /// Serves the connection until it ends. No part of it is held twice, as the state of nested
+    /// async functions would.
+    pub(crate) fn serve<S>(self, stream: S, protocol: Protocol) -> Serving
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -73,7 +77,7 @@ impl Connection {
                     .max_headers(HEADERS_MAX)
                     .max_buf_size(HEAD_BYTES_MAX)
                     .serve_connection(io, service);
-                self.drive(connection, requests).await;
+                Box::pin(self.drive(Box::pin(connection), requests))
             }
             Protocol::Http2 => {
                 let connection = http2::Builder::new(Tracked(self.tracker.clone()))
@@ -86,17 +90,16 @@ impl Connection {
                     .keep_alive_interval(PING_EVERY)
                     .keep_alive_timeout(PING_ANSWER_MAX)
                     .serve_connection(io, service);
-                self.drive(connection, requests).await;
+                Box::pin(self.drive(Box::pin(connection), requests))
             }
         }
     }
 
-    async fn drive<C>(&self, connection: C, requests: watch::Receiver<usize>)
+    async fn drive<C>(self, mut connection: Pin<Box<C>>, requests: watch::Receiver<usize>)
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
         let address = self.peer.address;
-        let mut connection = pin!(connection);
         let mut expiry = pin!(self.expiry());
         tokio::select! {
             biased;

@@ -7,13 +7,19 @@
 
 use std::time::Duration;
 
+use crate::time::Seconds;
+
 /// The limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections in all; what comes beyond is closed at once.
+    /// Connections in all; what comes beyond goes to the reserve.
     pub connections: usize,
     /// Connections from one IPv4 address or one IPv6 /64.
     pub connections_per_neighbour: usize,
+    /// Connections beyond these limits, for operators, and for words to everybody else.
+    pub reserve: usize,
+    /// Connections of the reserve from one neighbour, so that none can fill it.
+    pub reserve_per_neighbour: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake: Duration,
     /// For one request head over HTTP/1.1, and so for an idle HTTP/1.1 connection.
@@ -35,6 +41,8 @@ impl Limits {
         Self {
             connections: CONNECTIONS_MAX,
             connections_per_neighbour: CONNECTIONS_PER_NEIGHBOUR_MAX,
+            reserve: RESERVE_MAX,
+            reserve_per_neighbour: RESERVE_PER_NEIGHBOUR_MAX,
             handshake: HANDSHAKE_MAX,
             head_read: HEAD_READ_MAX,
             idle: IDLE_MAX,
@@ -43,10 +51,41 @@ impl Limits {
             drain: DRAIN_MAX,
         }
     }
+
+    /// The same limits where the system lets the process open `files` files at once: connections
+    /// leave some for the store and the reserve, because a connection that cannot be accepted hears
+    /// nothing.
+    #[must_use]
+    pub fn within(self, files: usize) -> Self {
+        let left = files
+            .saturating_sub(FILES_KEPT)
+            .saturating_sub(self.reserve);
+        Self {
+            connections: self.connections.min(left),
+            ..self
+        }
+    }
+
+    /// The same limits for a connection of the reserve: it says what it wants and goes.
+    pub(crate) fn of_reserve(self) -> Self {
+        Self {
+            handshake: self.handshake.min(RESERVE_WAIT_MAX),
+            head_read: self.head_read.min(RESERVE_WAIT_MAX),
+            idle: self.idle.min(RESERVE_WAIT_MAX),
+            age: self.age.min(RESERVE_AGE_MAX),
+            ..self
+        }
+    }
 }
 
 const CONNECTIONS_MAX: usize = 16_384;
 const CONNECTIONS_PER_NEIGHBOUR_MAX: usize = 1_024;
+const RESERVE_MAX: usize = 64;
+const RESERVE_PER_NEIGHBOUR_MAX: usize = 4;
+const RESERVE_WAIT_MAX: Duration = Duration::from_secs(3);
+const RESERVE_AGE_MAX: Duration = Duration::from_secs(30);
+/// Files that are no connections of the API: the store, its readers, logs, health.
+const FILES_KEPT: usize = 192;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_mins(2);
@@ -77,3 +116,5 @@ pub(crate) const PING_ANSWER_MAX: Duration = Duration::from_secs(10);
 pub(crate) const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two attempts to accept when the machine is out of file descriptors.
 pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// When somebody for whom there is no room may come back.
+pub(crate) const COME_BACK: Seconds = Seconds::new(5);

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::api::listener::gate::Lane;
 use crate::attestation::PeerNames;
 use crate::time::Timestamp;
 use crate::x509::{Certificate, CertificateError};
@@ -17,6 +18,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// What its verified certificate says; none for a peer without one.
     pub certificate: Option<Arc<PeerNames>>,
+    /// How its connection is served.
+    pub lane: Lane,
 }
 
 /// Why a verified certificate says nothing.
@@ -32,11 +35,16 @@ pub(crate) enum PeerError {
 
 impl Peer {
     /// A peer that came with a verified leaf (DER), or without one.
-    pub(crate) fn new(address: SocketAddr, leaf: Option<&[u8]>) -> Result<Self, PeerError> {
+    pub(crate) fn new(
+        address: SocketAddr,
+        leaf: Option<&[u8]>,
+        lane: Lane,
+    ) -> Result<Self, PeerError> {
         let certificate = leaf.map(read).transpose()?.map(Arc::new);
         Ok(Self {
             address,
             certificate,
+            lane,
         })
     }
 

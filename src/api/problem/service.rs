@@ -8,6 +8,7 @@ use crate::elevation::WaitsFor;
 use crate::pki::{FinishError, PlanError};
 use crate::service::{Refusal, ServiceError};
 use crate::store::StoreError;
+use crate::time::Seconds;
 use crate::wire::problem::ProblemKind;
 use crate::wire::verdict::VerdictView;
 
@@ -22,12 +23,14 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::Busy => of(Conflict, "busy"),
             ServiceError::ClockInDoubt(_) => of(ClockInDoubt, "clock_in_doubt"),
+            ServiceError::Crowded { wait } => of(Unavailable, "crowded").with_retry_after(*wait),
             ServiceError::Csr(csr) => of(Unprocessable, csr.code()),
             ServiceError::Entry(_) => of(Unprocessable, "entry"),
             ServiceError::Field(_) => of(Unprocessable, "field"),
-            ServiceError::Finish(FinishError::NotIssued | FinishError::Over) => {
-                of(Conflict, "idempotency_key")
+            ServiceError::Finish(FinishError::NotIssued) => {
+                of(Conflict, "idempotency_key").with_retry_after(Seconds::new(1))
             }
+            ServiceError::Finish(FinishError::Over) => of(Conflict, "idempotency_key"),
             ServiceError::Finish(
                 FinishError::Read(_) | FinishError::Sign(_) | FinishError::UnknownIssuer,
             )
@@ -54,6 +57,9 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::NotAllowed(_) => of(ProblemKind::Denied, "not_allowed"),
             ServiceError::Token => of(ProblemKind::Unauthenticated, "token"),
+            ServiceError::TooMany { code, wait } => {
+                of(ProblemKind::RateLimited, code).with_retry_after(*wait)
+            }
         }
     }
 }

@@ -38,6 +38,44 @@
 //! need policy and store. The command line is a client and may import neither. So these functions
 //! stand in `server`, where the parts meet. Price: a room with two faces.
 //!
+//! # Idempotency keys belong to an instance
+//!
+//! Two processes of one subject choose their keys without knowing of each other. Were the keys the
+//! subject's, the second would be refused, or would get an elevation that serves the first alone.
+//! Price: who asks again with a new leaf key asks for the first time. Join tokens and operators
+//! have keys of their own, as before.
+//!
+//! # Refusals are bounded, grants are not
+//!
+//! The bucket that protects the ledger is taken from where a refusal would be recorded, not at the
+//! door: a caller who floods with what he may not have still renews what he may. Price: each of his
+//! requests is decided before it is refused; what it may cost is bounded by the bucket of requests.
+//! Alternative: shutting him out for a while, with which one process could take its whole subject
+//! down.
+//!
+//! # The line is ordered by the end of the caller's own certificate
+//!
+//! Not by arrival: whoever came first may have an hour, whoever came last a minute. The end is
+//! known at the door without asking the store. Price: a renewal of an elevated SVID is ranked by
+//! its holder's base SVID, not by the elevated one that ends sooner; the line is some seconds long,
+//! and renewals begin at half of the life. One caller holds at most three quarters of the places,
+//! so nearness to the end cannot be used to keep everybody else out.
+//!
+//! # A reserve of connections instead of a longer queue
+//!
+//! Who is an operator is known only after the handshake, so a few connections beyond the limit are
+//! taken, asked, and served where an operator's credential comes with the request. Everybody else
+//! there hears 503 with `Retry-After`. Beyond the reserve a peer gets a TLS alert before any
+//! handshake: seven bytes, no task. Price: an alert may be lost with data that nobody reads.
+//!
+//! # An idle connection holds each part once
+//!
+//! The state of nested async functions holds what is passed down once for each step. Handshake and
+//! serving are on the heap, the first is gone after its part, and what is served is pinned where it
+//! is made. The task of a connection fell from 19 KiB to some hundred bytes, beside 8 KiB that
+//! serve: 40 to 33 KiB of memory for each idle connection in a build without optimisation. What is
+//! left is the buffers of HTTP/2 (16 KiB to write, 8 to read) and TLS, which cannot be set.
+//!
 //! # Acts outlive their callers
 //!
 //! A POST runs on a tracker and not on its connection: stopped between record and signature it

@@ -236,7 +236,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut whole = path.as_os_str().to_owned();
     whole.push(end);
     whole.into()

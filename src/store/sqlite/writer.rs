@@ -21,6 +21,7 @@ use crate::failpoint::{Point, reach};
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::guards::Guarded;
 use crate::store::sqlite::ledger::{self, Turn};
+use crate::store::sqlite::meters::Meters;
 use crate::store::sqlite::place;
 use crate::store::sqlite::remembered::Remembered;
 use crate::store::{LedgerHead, StoreError};
@@ -29,6 +30,8 @@ use crate::store::{LedgerHead, StoreError};
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Act>>>,
     thread: Option<JoinHandle<()>>,
+    /// What the thread measures.
+    pub(super) meters: Meters,
 }
 
 /// The thread's own side.
@@ -38,6 +41,7 @@ struct Desk {
     remembered: Arc<Remembered>,
     /// None after a fault.
     open: Option<Open>,
+    meters: Meters,
 }
 
 /// An open file, the ledger's end and the facts as this connection committed or read them.
@@ -91,10 +95,12 @@ impl Writer {
         connection: Connection,
         remembered: Arc<Remembered>,
     ) -> Result<Self, StoreError> {
+        let meters = Meters::default();
         let desk = Desk {
             path: path.to_owned(),
             remembered,
             open: Some(Open::on(connection)?),
+            meters: meters.clone(),
         };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let thread = thread::Builder::new()
@@ -104,6 +110,7 @@ impl Writer {
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
+            meters,
         })
     }
 
@@ -142,7 +149,7 @@ impl Desk {
         let mut busy = false;
         while 0 < waiting.blocking_recv_many(&mut group, GROUP_MAX) {
             if busy {
-                thread::sleep(LINGER);
+                linger();
                 while group.len() < GROUP_MAX
                     && let Ok(act) = waiting.try_recv()
                 {
@@ -150,7 +157,9 @@ impl Desk {
                 }
             }
             busy = LINGER_FROM <= group.len();
+            let commit = self.meters.commit(group.len(), waiting.len());
             let fault = self.commit(&mut group).err().map(|fault| words(&fault));
+            self.meters.committed(commit, fault.is_none());
             for act in group.drain(..) {
                 act.answer(fault.as_deref());
             }
@@ -262,6 +271,14 @@ where
         // The caller may have gone; the act stands all the same.
         let _ = self.answer.send(result);
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread is the writer's own, and what it waits for is that more come"
+)]
+fn linger() {
+    thread::sleep(LINGER);
 }
 
 fn torn() -> StoreError {

@@ -82,8 +82,10 @@ impl Table {
         while began.elapsed() < FOR {
             let due = match load {
                 Load::Waiting(at_once) => under_way.len() < at_once,
-                #[expect(clippy::cast_precision_loss, reason = "a count of requests is small")]
-                Load::Each(per_s) => (started as f64) < began.elapsed().as_secs_f64() * per_s,
+                Load::Each(per_s) => {
+                    let so_far = f64::from(u32::try_from(started).unwrap());
+                    so_far < began.elapsed().as_secs_f64() * per_s
+                }
             };
             if due {
                 let one = once(started);

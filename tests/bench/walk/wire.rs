@@ -32,7 +32,7 @@ pub(crate) async fn measure(table: &mut Table) {
     let directory = tempfile::tempdir().unwrap();
     let place = Place::new(directory.path());
     let server = place.serve();
-    let cpu = Cpu::Of(server.id());
+    let cpu = Cpu::Of(server.pid().as_raw_nonzero().get().unsigned_abs());
     let address: SocketAddr = format!("127.0.0.1:{}", place.port).parse().unwrap();
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let csr = write_request(&key).unwrap();

@@ -202,6 +202,7 @@ impl House {
                 ProblemKind::Conflict
                     | ProblemKind::MintingStopped
                     | ProblemKind::NotFound
+                    | ProblemKind::RateLimited
                     | ProblemKind::Unauthenticated
             ),
             None => is_lost(error),

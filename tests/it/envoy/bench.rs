@@ -154,7 +154,11 @@ impl Bench {
 
     /// Returns the port of its one listener, which it lists as `NAME::ADDRESS:PORT`.
     fn start_envoy(&self, name: &'static str, server: u16, echo: u16) -> u16 {
-        let config = self.fill_in(name, server, echo);
+        self.start_envoy_on(name, &self.fill_in(name, server, echo))
+    }
+
+    /// As [`Self::start_envoy`], with any configuration.
+    pub(crate) fn start_envoy_on(&self, name: &'static str, config: &Path) -> u16 {
         let admin = self.path(&format!("{name}.admin"));
         let mut envoy = tool("envoy");
         envoy.arg("--config-path").arg(config);

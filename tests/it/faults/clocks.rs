@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protem::failpoint::Point;
 use protem::wire::problem::ProblemKind;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 use crate::crash::stop;
 use crate::faults::site::{Site, Wish};
@@ -77,7 +77,7 @@ fn small_steps_of_the_clock_add_up() {
 fn a_server_that_slept_mints_on() {
     let (site, mut live) = Site::new();
     site.ask(&Wish::new(1)).unwrap();
-    let server = Pid::from_raw(i32::try_from(live.id()).unwrap()).unwrap();
+    let server = live.pid();
     kill_process(server, Signal::STOP).unwrap();
     live.run_for(Duration::from_secs(6));
     kill_process(server, Signal::CONT).unwrap();

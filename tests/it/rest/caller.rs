@@ -9,8 +9,9 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use protem::api::health::Probes;
 use protem::api::http::router;
-use protem::api::listener::Peer;
+use protem::api::listener::{Lane, Peer};
 use protem::api::request::Passage;
+use protem::api::traffic::Traffic;
 use protem::attestation::PeerNames;
 use protem::id::entropy::Entropy;
 use protem::x509::{Certificate, KeyKind, PrivateKey, read_chain, write_request};
@@ -23,7 +24,7 @@ use crate::world::World;
 /// The door without its walls.
 pub(crate) struct Rest {
     router: Router,
-    world: World,
+    pub(crate) world: World,
     operator: String,
 }
 
@@ -52,6 +53,7 @@ impl Rest {
             clock: world.clock.clone(),
             entropy: Arc::new(Entropy::seeded(1)),
             tracker: TaskTracker::new(),
+            traffic: Traffic::default(),
         };
         let probes = Probes {
             unready: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
@@ -197,6 +199,7 @@ impl Caller {
         request.extensions_mut().insert(Peer {
             address: SocketAddr::from(([127, 0, 0, 1], 4_000)),
             certificate: self.certificate.clone(),
+            lane: Lane::Served,
         });
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -46,6 +46,7 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     let dry_run = body.dry_run;
     let asked = asked(body, &call, key)?;
+    let _place = service.admitted(&call).await?;
     if dry_run {
         let outlook = service.elevate_dry(&call, &asked).await?;
         let moment = asked.not_before.unwrap_or_else(|| service.now());

@@ -2,7 +2,7 @@
 //!
 //! Promises: answers as soon as the state is another one than the caller knows, or at the timeout;
 //! never later than [`WAIT_MAX`].
-//! Refuses: to hold what the caller may not read.
+//! Refuses: to hold what the caller may not read, and more waits than he may have.
 
 use std::sync::Arc;
 
@@ -51,12 +51,13 @@ async fn moved(
     known: Option<StateName>,
     max: Seconds,
 ) -> Result<ElevationRow, ServiceError> {
-    // Subscribed before the first look, so that no change falls between look and wait.
-    let mut changes = service.elevation_changes();
+    // Begun before the first look, so that no move falls between look and wait.
+    let mut wait = service.begin_wait(call, id)?;
     let mut row = service.elevation(call, id).await?;
     let known = known.unwrap_or_else(|| row.elevation.state.name());
     let waiting = async {
-        while row.elevation.state.name() == known && changes.changed().await.is_ok() {
+        while row.elevation.state.name() == known {
+            wait.moved().await;
             row = service.elevation(call, id).await?;
         }
         Ok(())

@@ -49,7 +49,7 @@ pub(crate) async fn answer(
         // Each item is repeated by its own key: the batch's and its place.
         let key = key.as_ref().map(|key| format!("{key} {number}"));
         let (csr, query) = from_json(item)?;
-        request(csr, query, key)
+        request(csr, &query, key)
     };
     let requests: Vec<Result<IssueRequest, Problem>> =
         body.items.into_iter().enumerate().map(of_item).collect();

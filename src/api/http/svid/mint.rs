@@ -55,7 +55,9 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     let media_type = accept.choose(&[MediaType::Json, MediaType::PemChain])?;
     let (csr, query) = question(query, &body)?;
-    let issued = service.issue(&call, request(csr, query, key)?).await?;
+    let request = request(csr, &query, key)?;
+    let _place = service.admitted(&call).await?;
+    let issued = service.issue(&call, request).await?;
     let view = view(&issued);
     noted.event(view.event);
     noted.serial(&view.serial);
@@ -90,7 +92,7 @@ fn question(query: SvidQuery, body: &Raw) -> Result<(Vec<u8>, SvidQuery), Proble
 
 pub(crate) fn request(
     csr: Vec<u8>,
-    query: SvidQuery,
+    query: &SvidQuery,
     key: Option<String>,
 ) -> Result<IssueRequest, Problem> {
     Ok(IssueRequest {
