@@ -21,6 +21,7 @@
 //! |---|---|---|
 //! | words | [`mod@time`] | one moment, one span, one clock |
 //! | words | [`id`] | a typed id for each kind of thing; the one source of chance |
+//! | words | [`failpoint`] | points between the steps of a walk where tests stop it |
 //! | words | [`identity`] | trust domains, SPIFFE IDs, subjects, groups, selectors |
 //! | words | [`metric`] | the table of all metrics, and their instruments |
 //! | words | [`scope`] | scopes, and the three ways to write one into a SAN |
@@ -80,6 +81,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod elevation;
+pub mod failpoint;
 pub mod id;
 pub mod identity;
 pub mod keyset;

@@ -7,5 +7,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Nothing in what users run.
+    let _points = protem::failpoint::armed();
     protem::cli::run()
 }

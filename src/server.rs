@@ -1,8 +1,9 @@
 //! The server: the parts put together, in the order in which they need each other.
 //!
 //! ```text
-//! store -> authority (finishes what a crash left) -> service -> first policy, first operator
-//!       -> its own TLS certificate -> doors -> background rounds -> until SIGTERM
+//! store, compared with what is remembered of it -> authority (finishes what a crash left)
+//!       -> service -> first policy, first operator -> its own TLS certificate -> doors
+//!       -> background rounds -> until SIGTERM
 //! ```
 //!
 //! Promises: it starts whole or not at all; what it says on start is what an operator needs next.
@@ -13,7 +14,9 @@ mod certificate;
 mod desk;
 mod dev;
 mod doctor;
+mod head;
 mod peers;
+mod reach;
 mod start;
 mod strangers;
 mod watch;

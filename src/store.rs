@@ -172,7 +172,8 @@ pub trait Store: sealed::Sealed + Send + Sync {
     /// Writes a copy of the whole store to a new file while serving goes on.
     fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()>;
 
-    /// Whether the store can record right now: a write without meaning goes through.
+    /// Whether the store can record right now: a write without meaning goes through, and there is
+    /// room left. Without room, new intents and elevations are refused from here on.
     fn probe(&self) -> Answer<'_, ()>;
 }
 

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
@@ -226,9 +226,14 @@ impl Stopwatch {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
     fn read(&self) -> Reading {
-        let wall = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        // Through the C library, so that a test can bend it (libfaketime); the other clock comes
+        // from the kernel itself.
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let wall_ms = wall.map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        });
+        let wall_ms = wall_ms.min(UNIX_MS_MAX);
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let wall_ms = milliseconds(wall).clamp(0, UNIX_MS_MAX);
         Reading {
             wall: Timestamp { unix_ms: wall_ms },
             boot_ms: milliseconds(boot),

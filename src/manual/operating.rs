@@ -56,6 +56,7 @@
 //! | `ca/root.key`, `ca/root.pem` | the own root | yes | a new root, and new trust everywhere |
 //! | `ca/<issuer>-<key>.key`, `.pem` | up to three generations of each issuer | yes | made anew |
 //! | `operator.token` | the first operator's credential | yes | no way in but a backup |
+//! | `ledger.head` | newest event, a minute old at most | no | an older copy is not told |
 //! | `bundle.pem` | the roots, for clients | no | written at each start |
 //! | `server.url` | how to reach it from this machine | no | written at each start |
 //!
@@ -91,7 +92,9 @@
 //! apart, once for the root and to where secrets are kept. Intermediates need no copy.
 //!
 //! `protem restore --config server.toml FILE` puts a copy in place while no server runs and no
-//! `protem.db` is there. What happened after the copy is gone, so afterwards:
+//! `protem.db` is there. Where `ledger.head` knows a newer event, the server starts and mints
+//! nothing (`minting.stopped` tells why) until `protem minting release`; so it does when somebody
+//! put an older file in place by hand. What happened after the copy is gone, so afterwards:
 //!
 //! - elevations that were revoked since are open again: `protem revoke --all --reason "restored"`,
 //!   then `protem minting release --reason "restored"`;
@@ -105,9 +108,10 @@
 //! # The clock is in doubt
 //!
 //! Minting, sweeping and renewal stop when the wall clock and the clock since boot part by more
-//! than 5 s between two looks. `/readyz` says so, `protem_clock_in_doubt` is 1, the log has an
-//! error, callers get `clock-in-doubt`. Find out who set the clock and whether it is right now.
-//! Then:
+//! than 5 s from where they stood at the start or at the last acceptance, at once or in small
+//! steps. A machine that slept is in no doubt: the clock since boot counts the sleep. `/readyz`
+//! says so, `protem_clock_in_doubt` is 1, the log has an error, callers get `clock-in-doubt`. Find
+//! out who set the clock and whether it is right now. Then:
 //!
 //! ```text
 //! protem minting show
@@ -115,7 +119,15 @@
 //! ```
 //!
 //! A start with a clock more than 5 s before the newest event succeeds, in doubt from the first
-//! moment: the server certifies itself and mints for nobody until the clock is accepted.
+//! moment: the server certifies itself and mints for nobody until the clock is accepted. What a
+//! crash left is finished after that.
+//!
+//! # The disk is full
+//!
+//! Below 32 MiB of free space `/readyz` says so, mints and new elevations are refused as
+//! `unavailable`, and all else goes on: revoke, release, read. With no space at all nothing is
+//! recorded, so nothing is done. Free some; no restart is needed, and what could not be concluded
+//! is finished within seconds.
 //!
 //! # The kill switch
 //!
@@ -260,6 +272,8 @@
 //! | bundle file of a trust domain | as chain file | `CHAIN_BYTES_MAX` |
 //! | idempotency key is known for | 25 h | `RETRY_KEPT` |
 //! | event | 65,535 bytes | `EVENT_BYTES_MAX` |
+//! | free space below which nothing new is minted | 32 MiB | `RESERVE_BYTES` |
+//! | an intent is left over after | 10 s | `LEFT_AFTER` |
 //! | acts waiting; in one commit | 1,024; 512 | `WAITING_MAX`, `GROUP_MAX` |
 //! | bundle; file; files | 8 MiB; 1 MiB; 512 | `BUNDLE_BYTES_MAX`, `FILES_MAX` |
 //! | scopes; servers of a scope | 20,000; 64 | `SCOPES_MAX`, `SERVERS_MAX` |

@@ -141,10 +141,19 @@
 //!
 //! - **A clock that is set.** Minting stops until the clock is accepted.
 //!   `issue::nothing_is_minted_while_the_clock_is_in_doubt`,
-//!   `a_clock_that_is_set_is_in_doubt_until_accepted`.
-//! - **A full disk, a failed commit.** The group hears it and nothing is assumed.
-//!   `a_full_disk_refuses_and_is_forgotten_when_space_returns`,
+//!   `a_clock_that_is_set_is_in_doubt_until_accepted`, `small_steps_add_up`, and with a real
+//!   clock that is bent `faults::clocks`.
+//! - **A full disk, a failed commit.** The group hears it and nothing is assumed; what could not be
+//!   concluded is finished when the disk is well. `faults::disks`,
+//!   `faults::points::a_step_that_fails_in_an_issuance_is_made_up_for_while_serving`,
 //!   `store_sqlite::a_failed_commit_fails_its_group_and_no_other`.
+//! - **A disk whose calls fail, a power cut, a death anywhere.** Every call that makes something
+//!   durable fails once or is the last (`faults::syscalls`); power is cut on a disk that forgets
+//!   what was not synced (`faults::power`, which also shows that a writer without syncs loses
+//!   there what it answered for); the server dies at every named point (`faults::points`) and at
+//!   any moment (`tests/it/crash.rs`). Every certificate that a client holds is in the books.
+//! - **An older copy of the store, a log without its tail.** Told at the start, and nothing is
+//!   minted until an operator says so. `faults::copies`.
 //! - **A changed or damaged store.** Events are parsed from their sealed bytes at every read.
 //!   `store_sqlite::a_changed_event_shows`, `store_sqlite::a_damaged_page_is_found_at_the_start`.
 //! - **A second server on the file, another program's file, a newer schema.**
@@ -179,8 +188,6 @@
 //! - **Not every refusal is an event.** What policy and the rules beside it refuse is recorded, and
 //!   callers that the door does not know are counted. A request that fails in between is only
 //!   logged: a doubted clock, a malformed body.
-//! - **An outcome that cannot be recorded waits for a restart.** When the disk fills between intent
-//!   and outcome, the intent stays open and its join token spent until the next start finishes it.
 //! - **No votes.** Approvals are always none; what needs one stays pending and lapses. So
 //!   self-approval is not possible, and not yet prevented either.
 //! - **No signals.** The engine knows them, no source feeds them.
@@ -188,13 +195,13 @@
 //!   is a bearer secret without holder, and two people with it are one caller.
 //! - **The kill switch asks policy.** A policy that refuses operators refuses it too. The way above
 //!   policy, a local socket, is to come.
-//! - **A power cut.** Every commit waits for the disk. `tests/it/crash.rs` kills the server under
-//!   load and compares every certificate with the books; no test cuts power.
+//! - **Two files put back together.** Who restores an older `protem.db` together with an older
+//!   `ledger.head` is not seen, nor a loss of less than the last minute. That needs a witness
+//!   elsewhere.
 //! - **Keys lie in files.** There is no hardware module and no encryption of `ca/`.
 //! - **A clock that stood ahead.** Events keep the time they were given. A server whose clock
 //!   stands before the newest event comes up and mints nothing for workloads until an operator
-//!   accepts the clock. What a crash left is finished at that start by the clock as it is, and many
-//!   small steps of the clock, each below five seconds, do not add up to a doubt.
+//!   accepts the clock. A start whose clock stands ahead cannot know it.
 //! - **Persons.** Callers are workloads, tokens and operators.
 //! - **A distrusted foreign root ends no connection.** It opens no new one within seconds; those
 //!   that are open end with their leaf or after an hour. Revocation lists are not read.

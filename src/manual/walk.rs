@@ -70,7 +70,9 @@
 //!   certificate that is finished for it is in the ledger and has no holder. A root's key is kept
 //!   instead, and gets its certificate anew.
 //!
-//! The start works this off before it serves ([`Authority::open`], [`leftovers`]). It tells how
+//! The start works this off before it serves ([`Authority::open`], [`leftovers`]), unless its clock
+//! stands before the last event, and a round every five seconds works off what an outcome that
+//! could not be recorded left while serving. It tells how
 //! many it finished and how many it could only tell of ([`Started`]). A signature made twice over
 //! the same bytes is two encodings of one certificate; the first was shown to nobody, and only the
 //! second is in the ledger.

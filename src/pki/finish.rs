@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::audit::{Event, EventKind, Key, SealedEvent};
+use crate::failpoint::{Point, reach};
 use crate::id::EventNumber;
 use crate::pki::authority::Authority;
 use crate::pki::issuing::SignError;
@@ -171,6 +172,9 @@ pub(crate) async fn finish_recorded(
     let (recorded, planned) = recorded.part();
     match issuing.sign(&recorded, Some(planned.into_read())) {
         Ok(certificate) => {
+            if recorded.event().event().kind() == EventKind::SvidIntent {
+                reach(Point::WalkSigned).map_err(StoreError::from)?;
+            }
             let issued = conclude(store, recorded.event(), &certificate, now).await?;
             let chain_pem = certificate.to_pem() + issuing.chain_pem();
             Ok(Svid {

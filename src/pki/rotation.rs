@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::audit::{Event, EventKind, Key};
+use crate::failpoint::{Point, reach};
 use crate::id::entropy::Entropy;
 use crate::identity::TrustDomain;
 use crate::pki::authority::{Authority, Setup, SetupError, Warrant};
@@ -20,7 +21,7 @@ use crate::pki::issuing::Issuing;
 use crate::pki::keystore::{Keystore, read_certificates, read_key};
 use crate::pki::plan::{Contents, Plan, Recording, no_dns_no_ip};
 use crate::pki::profile::{IssuerName, ProfileName};
-use crate::store::{Record, Store, leftovers, record};
+use crate::store::{Record, Store, StoreError, leftovers, record};
 use crate::time::Timestamp;
 use crate::x509::{Certificate, KeyKind, PrivateKey, PublicKey, Role, check_issuer_chain};
 
@@ -35,7 +36,8 @@ pub struct Started {
 
 impl Authority {
     /// Opens the authority: makes or loads the top, finishes what a crash left, renews what is
-    /// due.
+    /// due. While the clock stands before the last event, what a crash left stays for
+    /// [`Authority::finish_leftovers`], when the clock is trusted again.
     ///
     /// # Errors
     /// Why it cannot mint; it refuses to start half able.
@@ -63,7 +65,13 @@ impl Authority {
             issuers: RwLock::new(BTreeMap::new()),
         };
         authority.load_intermediates()?;
-        let started = authority.finish_leftovers(store, now).await?;
+        // By a clock before the last event, what is over would look as if its time lasted.
+        let behind = store.head().await?.is_some_and(|head| now < head.at);
+        let started = if behind {
+            Started::default()
+        } else {
+            authority.finish_leftovers(store, None, now).await?
+        };
         authority.rotate(store, entropy, now).await?;
         Ok((authority, started))
     }
@@ -86,6 +94,7 @@ impl Authority {
                 continue;
             }
             let issuing = self.make_intermediate(name, store, entropy, now).await?;
+            reach(Point::RotationWritten).map_err(StoreError::from)?;
             let mut issuers = self.issuers.write().unwrap_or_else(PoisonError::into_inner);
             let generations = issuers.entry(name).or_default();
             generations.insert(0, Arc::new(issuing));
@@ -141,6 +150,7 @@ impl Authority {
         let key_id = key.public_key().fingerprint().to_string();
         let file = file_name(name, &key_id);
         self.keystore.write_key(&file, &key)?;
+        reach(Point::RotationKeyWritten).map_err(StoreError::from)?;
         let profile = self.profile(ProfileName::Intermediate);
         let constraints = match name {
             IssuerName::Base => Some(no_dns_no_ip(None)),
@@ -165,6 +175,7 @@ impl Authority {
         };
         let plan = self.plan_own(&self.top, &contents, name.as_str(), entropy)?;
         let svid = carry_out(self, plan, store, now).await?;
+        reach(Point::RotationRecorded).map_err(StoreError::from)?;
         self.keystore.write_certificate(&file, &svid.certificate)?;
         Ok(
             Issuing::certified(name, Box::new(key), svid.certificate, &self.above)
@@ -220,14 +231,22 @@ impl Authority {
         Ok(())
     }
 
-    async fn finish_leftovers(
+    /// Finishes intents that have no outcome: all of them before serving, and while serving those
+    /// that were recorded before `before`. One that is still under way after all loses nothing by
+    /// it: the store takes one outcome, and who comes second hears so.
+    ///
+    /// # Errors
+    /// When an outcome cannot be made durable; the next call is the retry.
+    pub async fn finish_leftovers(
         &self,
         store: &dyn Store,
+        before: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<Started, SetupError> {
+    ) -> Result<Started, FinishError> {
         let mut started = Started::default();
         loop {
-            let found = leftovers(store, LEFTOVERS_AT_ONCE).await?;
+            let mut found = leftovers(store, LEFTOVERS_AT_ONCE).await?;
+            found.retain(|one| before.is_none_or(|before| one.event().event().at() < before));
             if found.is_empty() {
                 return Ok(started);
             }

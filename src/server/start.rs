@@ -12,9 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::server::ResolvesServerCert;
-use tokio::net::TcpListener;
 
 use crate::api::health::Probes;
 use crate::api::http::{health_router, router};
@@ -32,7 +30,9 @@ use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
 use crate::server::bundles::BundleError;
 use crate::server::certificate::ServerCertificate;
+use crate::server::head;
 use crate::server::peers::Peers;
+use crate::server::reach::{listen, local_url, open_files};
 use crate::server::strangers::{Desks, bundles};
 use crate::server::watch::Watch;
 use crate::service::{Service, ServiceError};
@@ -53,6 +53,8 @@ pub struct Running {
     pub started: Started,
     /// Where the first operator's credential was written, at the first start.
     pub operator_file: PathBuf,
+    /// The data directory.
+    data: PathBuf,
     /// How clients on this machine reach it; also in `server.url` of the data directory.
     pub url: String,
     signals: StopSignals,
@@ -132,8 +134,11 @@ impl Running {
         tracing::info!("stopping");
         self.watch.stopping();
         let service = Arc::clone(&self.service);
+        let data = self.data;
         let last = async move {
             told("last count of refusals", service.record_overflow().await);
+            let remembered = head::remember(service.store.as_ref(), &data).await;
+            told("memory of the ledger's head", remembered);
         };
         let rest = (self.service, self.watch);
         let drained = self.lifecycle.drain(&mut self.signals, GRACE, last, rest);
@@ -159,6 +164,8 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
     let sqlite = Sqlite::open(&config.data.join(STORE_FILE))?;
     let meters = sqlite.meters();
     let store: Arc<dyn Store> = Arc::new(sqlite);
+    // Before anything is signed: what an older copy calls a leftover may have its certificate.
+    head::compare(store.as_ref(), &config.data, clock.now()).await?;
     let setup = Setup {
         trust_domain: config.trust_domain.clone(),
         directory: config.data.join(AUTHORITY_DIRECTORY),
@@ -200,9 +207,10 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
         clock,
     )
     .await?;
+    head::remember(store.as_ref(), &config.data).await?;
     let url = local_url(config, address);
     write_whole(&config.data.join(URL_FILE), &url, 0o600)?;
-    background(&service, certificate, &lifecycle);
+    background(&service, certificate, &config.data, &lifecycle);
     watch.go_on(&lifecycle);
     Ok(Running {
         service,
@@ -210,6 +218,7 @@ pub async fn start(config: &ServerConfig, clock: Arc<dyn Clock>) -> Result<Runni
         lifecycle,
         started,
         operator_file,
+        data: config.data.clone(),
         url,
         signals,
         watch,
@@ -279,55 +288,35 @@ fn unproved(service: &Arc<Service>) -> Arc<dyn Fn(IpAddr, &'static str) + Send +
     })
 }
 
-/// How many files the process may open, after asking the system for all that it may have.
-fn open_files() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let all = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let granted = match setrlimit(Resource::Nofile, all) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    granted.map_or(usize::MAX, |files| {
-        usize::try_from(files).unwrap_or(usize::MAX)
-    })
-}
-
-/// How clients on this machine reach the server under a name that its certificate bears: where it
-/// listens, else the machine itself, else its first name.
-fn local_url(config: &ServerConfig, address: SocketAddr) -> String {
-    let (names, addresses) = (&config.dns_names, &config.ip_addresses);
-    let loopback = addresses.iter().find(|ip| ip.is_loopback());
-    let listening = addresses.iter().find(|ip| **ip == address.ip());
-    let any = address.ip().is_unspecified();
-    let local = |name: &&String| any && *name == "localhost";
-    let ip = listening.or_else(|| loopback.filter(|_| any));
-    if let Some(ip) = ip {
-        return format!("https://{}", SocketAddr::new(*ip, address.port()));
-    }
-    let name = names.iter().find(local).or_else(|| names.first());
-    match name {
-        Some(name) => format!("https://{name}:{}", address.port()),
-        None => format!("https://{address}"),
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |error| StartError::Listen(address, error);
-    let socket = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = socket.local_addr().map_err(failed)?;
-    Ok((socket, bound))
-}
-
 /// The rounds that keep the authority going.
-fn background(service: &Arc<Service>, certificate: Arc<ServerCertificate>, lifecycle: &Lifecycle) {
+fn background(
+    service: &Arc<Service>,
+    certificate: Arc<ServerCertificate>,
+    data: &Path,
+    lifecycle: &Lifecycle,
+) {
     let sweeping = Arc::clone(service);
     lifecycle.repeat(SWEEP_EVERY, move || {
         let service = Arc::clone(&sweeping);
         async move {
             told("sweep", service.sweep().await);
+        }
+    });
+    let finishing = Arc::clone(service);
+    lifecycle.repeat(FINISH_EVERY, move || {
+        let service = Arc::clone(&finishing);
+        async move {
+            told("finishing of leftovers", service.finish_leftovers().await);
+        }
+    });
+    let (remembering, data) = (Arc::clone(service), data.to_owned());
+    lifecycle.repeat(REMEMBER_EVERY, move || {
+        let (service, data) = (Arc::clone(&remembering), data.clone());
+        async move {
+            told(
+                "memory of the ledger's head",
+                head::remember(service.store.as_ref(), &data).await,
+            );
         }
     });
     let counting = Arc::clone(service);
@@ -472,4 +461,6 @@ const GRACE: Duration = Duration::from_secs(20);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often what was refused beyond recording is recorded as counts.
 const COUNT_EVERY: Duration = Duration::from_mins(1);
+const FINISH_EVERY: Duration = Duration::from_secs(5);
+const REMEMBER_EVERY: Duration = Duration::from_mins(1);
 const ROTATE_EVERY: Duration = Duration::from_mins(1);

@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 
 use crate::attestation::{Caller, Obtainer};
 use crate::elevation::{Elevation, Instances, Move, State};
+use crate::failpoint::{Point, reach};
 use crate::id::{ElevationId, Instance, TokenId};
 use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
@@ -205,8 +206,10 @@ impl Service {
         let plan = self
             .authority
             .plan_svid(permit, csr, terms, now, &self.entropy)?;
+        reach(Point::WalkPlanned).map_err(StoreError::from)?;
         let svid = match record(self.store.as_ref(), plan).await? {
             Record::New(recorded) => {
+                reach(Point::WalkRecorded).map_err(StoreError::from)?;
                 self.authority
                     .finish(self.store.as_ref(), recorded, now)
                     .await?
@@ -217,6 +220,7 @@ impl Service {
                     .await?
             }
         };
+        reach(Point::WalkConcluded).map_err(StoreError::from)?;
         if let Some(elevation) = &elevation {
             self.elevation_moved(elevation.id);
         }

@@ -1,12 +1,37 @@
-//! Ending what has run out.
+//! Ending what has run out, and finishing what was left.
 //!
 //! Promises: a reconciler: no input, idempotent, the next round is the retry. Clocks bind even
 //! where no sweep has come by yet: a mint looks at the clock itself.
 //! Refuses: to move an elevation that moved meanwhile; the next round looks again.
 
+use crate::pki::Started;
 use crate::service::{Service, ServiceError, is_stale};
+use crate::time::Seconds;
 
 impl Service {
+    /// Finishes intents whose outcome could not be recorded when it was there, as on a full disk.
+    /// Answers how many.
+    ///
+    /// # Errors
+    /// When the clock is in doubt, or the store still cannot record.
+    pub async fn finish_leftovers(&self) -> Result<u32, ServiceError> {
+        let now = self.clock.sure()?;
+        let before = now.minus(LEFT_AFTER);
+        let store = self.store.as_ref();
+        let left = self
+            .authority
+            .finish_leftovers(store, Some(before), now)
+            .await?;
+        if left != Started::default() {
+            tracing::warn!(
+                finished = left.finished,
+                told = left.told,
+                "intents were left over"
+            );
+        }
+        Ok(left.finished.saturating_add(left.told))
+    }
+
     /// Moves every elevation whose clock ran out. Answers how many moved.
     ///
     /// # Errors
@@ -31,3 +56,5 @@ impl Service {
 }
 
 const SWEEP_AT_ONCE: u32 = 256;
+/// An intent of this age is left over: no walk takes so long between two commits.
+const LEFT_AFTER: Seconds = Seconds::new(10);

@@ -4,6 +4,7 @@
 //! "what is stored is damaged", because each asks for another next step.
 //! Refuses: to hide a failed commit: whatever is not known to be durable is an error.
 
+use crate::failpoint::Stopped;
 use crate::id::ElevationId;
 
 /// Why an act did not happen, or a question has no answer.
@@ -79,4 +80,13 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl From<Stopped> for StoreError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Unavailable {
+            act: "go on",
+            source: Box::new(stopped),
+        }
+    }
 }

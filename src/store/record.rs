@@ -58,8 +58,9 @@ pub async fn record<P: Recordable>(
     Ok(Record::New(Recorded { kept, event, tbs }))
 }
 
-/// The intents that a crash left without outcome, oldest first; at most `limit`. Ask only before
-/// serving begins: while serving, a young intent has its outcome under way.
+/// The intents without outcome, oldest first; at most `limit`. While serving, a young one has its
+/// outcome under way; two that finish one intent get one outcome, and the second hears
+/// [`StoreError::Concluded`].
 ///
 /// # Errors
 /// When the store cannot be read.

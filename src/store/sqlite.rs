@@ -22,6 +22,7 @@ mod policies;
 mod readers;
 mod reasons;
 mod remembered;
+mod reserve;
 mod retries;
 mod schema;
 mod standing;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::attestation::Entry;
-use crate::audit::{Event, SealedEvent};
+use crate::audit::{Event, EventKind, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
 use crate::identity::Subject;
@@ -46,6 +47,7 @@ use crate::store::sqlite::ledger::Turn;
 use crate::store::sqlite::place::{LOOK_OVER_STEPS_MAX, Lock};
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::remembered::Remembered;
+use crate::store::sqlite::reserve::Reserve;
 use crate::store::sqlite::writer::{Care, Writer};
 use crate::store::{
     ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
@@ -67,6 +69,7 @@ pub struct Sqlite {
     /// For pages of the ledger and of lists, so that an export never holds up an issuance.
     searchers: Arc<Readers>,
     writer: Writer,
+    reserve: Reserve,
     /// Facts between their changes.
     remembered: Arc<Remembered>,
     path: PathBuf,
@@ -94,6 +97,7 @@ impl Sqlite {
             searchers: Readers::new(path, SEARCHERS),
             writer: Writer::start(path, connection, Arc::clone(&remembered))?,
             remembered,
+            reserve: Reserve::beside(path),
             path: path.to_owned(),
             _lock: lock,
         })
@@ -159,7 +163,11 @@ impl Store for Sqlite {
     }
 
     fn intend(&self, intent: Intent) -> Answer<'_, Intended> {
-        self.act_at_once(|turn| intents::intend(turn, intent))
+        // What the authority needs for itself is little, and without it nobody can operate it.
+        match self.reserve.check() {
+            Err(short) if intent.event.kind() == EventKind::SvidIntent => refused(short),
+            Ok(()) | Err(_) => self.act_at_once(|turn| intents::intend(turn, intent)),
+        }
     }
 
     fn conclude(&self, outcome: Outcome) -> Answer<'_, EventNumber> {
@@ -175,7 +183,10 @@ impl Store for Sqlite {
     }
 
     fn open_elevation(&self, new: NewElevation) -> Answer<'_, Opened> {
-        self.act(|turn| elevations::open(turn, new))
+        match self.reserve.check() {
+            Err(short) => refused(short),
+            Ok(()) => self.act(|turn| elevations::open(turn, new)),
+        }
     }
 
     fn change_elevation(&self, change: ElevationChange) -> Answer<'_, EventNumber> {
@@ -312,11 +323,18 @@ impl Store for Sqlite {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
+        if let Err(short) = self.reserve.look() {
+            return refused(short);
+        }
         self.act(|turn| {
             turn.connection().prepare_cached(PROBE)?.execute([])?;
             Ok(())
         })
     }
+}
+
+fn refused<T: Send + 'static>(why: StoreError) -> Answer<'static, T> {
+    Box::pin(std::future::ready(Err(why)))
 }
 
 impl fmt::Debug for Sqlite {

@@ -11,8 +11,18 @@ use super::test_server::TestAuthority;
 
 /// Runs the built program in an empty directory.
 pub(crate) fn protem(directory: &Path, arguments: &[&str]) -> Output {
+    protem_with(directory, arguments, &[])
+}
+
+/// With something in its environment.
+pub(crate) fn protem_with(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Output {
     Command::new(env!("CARGO_BIN_EXE_protem"))
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(directory)
         .output()
         .expect("the program starts")

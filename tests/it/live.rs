@@ -20,6 +20,10 @@ pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     pub(crate) port: u16,
     pub(crate) policy: Option<PathBuf>,
+    /// What the process finds in its environment besides ours.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// A program with its words that starts the process.
+    pub(crate) under: Vec<String>,
 }
 
 /// A running `protem dev`.
@@ -36,6 +40,8 @@ impl Place {
             directory: directory.to_owned(),
             port: free_port(),
             policy: None,
+            environment: Vec::new(),
+            under: Vec::new(),
         }
     }
 
@@ -45,7 +51,11 @@ impl Place {
 
     /// Starts the process and does not wait for it.
     pub(crate) fn start(&self) -> Live {
-        self.start_as(Command::new(env!("CARGO_BIN_EXE_protem")))
+        let program = env!("CARGO_BIN_EXE_protem").to_owned();
+        let mut words = self.under.iter().chain([&program]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).envs(self.environment.iter().cloned());
+        self.start_as(command)
     }
 
     /// As [`Self::start`], by a program that takes protem's arguments behind its own.
@@ -109,6 +119,25 @@ impl Live {
             match self.lines.recv_timeout(end - Instant::now().min(end)) {
                 Ok(line) => self.said.push(line),
                 Err(why) => panic!("the server does not say it ({why}): {:#?}", self.said),
+            }
+        }
+    }
+
+    /// Waits until it serves, or has ended before.
+    pub(crate) fn serves(&mut self) -> bool {
+        let end = Instant::now() + START_LONGEST;
+        loop {
+            match self.lines.recv_timeout(end - Instant::now().min(end)) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("neither: {:#?}", self.said),
+            }
+            if self
+                .said
+                .iter()
+                .any(|line| line.starts_with("protem serves "))
+            {
+                return true;
             }
         }
     }

@@ -39,6 +39,7 @@ mod dev;
 mod doctor;
 mod doors;
 mod envoy;
+mod faults;
 mod hostile_callers;
 mod hostile_csr;
 mod hostile_mints;

@@ -21,6 +21,7 @@ fn sigterm_ends_it_with_code_0_and_nothing_half_written() {
     let expected = [
         "bundle.pem",
         "ca",
+        "ledger.head",
         "operator.token",
         "protem.db",
         "protem.db.lock",

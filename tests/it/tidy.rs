@@ -76,7 +76,7 @@ const HOUSE: House = House {
 /// Rooms from the lowest floor to the highest; a room knows only what stands below it.
 const FLOORS: &[&[&str]] = &[
     // words
-    &["id", "identity", "metric", "time"],
+    &["failpoint", "id", "identity", "metric", "time"],
     &["scope"],
     // crafts
     &[

@@ -35,7 +35,50 @@
 //! # A failed commit closes the connection
 //!
 //! What the failed commit left behind is read from the file, never remembered. Price: one
-//! reopening.
+//! reopening. A panic in the writing thread is treated alike.
+//!
+//! No sync that failed is ever taken for done. Each commit waits for its own frames of the log, so
+//! what was answered before is safe; the next commit writes its frames anew from the last durable
+//! one, over those whose sync failed; a checkpoint whose sync failed copies all its pages again. So
+//! the process stays, `/readyz` says no until a write goes through, and callers hear "perhaps":
+//! the same idempotency key finds what was stored after all. Alternative: end the process at the
+//! first failed sync, as databases do whose own buffers outlive it. Every call that makes something
+//! durable is failed and killed once by `faults::syscalls`.
+//!
+//! # What is left over is finished while serving
+//!
+//! An outcome that could not be recorded, because the disk was full or broken, is made up for every
+//! five seconds, from the recorded bytes, as after a crash. What is younger than ten seconds is
+//! taken to be under way. Should a walk be slower than that, the store takes one outcome, and who
+//! comes second hears so and hands nothing out. Price: no set of what is in flight to keep right,
+//! and ten seconds in which the same key gets `conflict`.
+//!
+//! # A part of the disk is kept for outcomes
+//!
+//! While less than 32 MiB are free, new intents and elevations are refused; outcomes, refusals,
+//! revocations and what operators do are recorded. Looked at every two seconds, so a mint pays
+//! nothing for it. Price: disks of a few MiB serve nobody.
+//!
+//! # The newest event is remembered outside the store
+//!
+//! `ledger.head` names the newest event and its hash; written at start and end and every minute. A
+//! store that does not hold that event is an older copy, or a log that lost its tail, and mints
+//! nothing until `protem minting release`. Only an outside witness sees who restores both files.
+//! Price: a copy that is put in place on purpose needs the same word; `protem restore` asks for it
+//! anyway.
+//!
+//! # The clock is believed from one moment on
+//!
+//! Wall clock and boot clock are compared with what both showed at the start or at the last
+//! `protem clock accept`, not with the last look: small steps add up. What a time server slews
+//! moves both and is no step. Price: a machine whose time is stepped again and again must be
+//! accepted again and again; it needs a better time server.
+//!
+//! # Points to stop at are named in one file
+//!
+//! `failpoint` names the points between the steps; `FAILPOINTS` is read by the crate `fail` in
+//! `main`, in programs of the tests alone, where its feature is on. What users run has no points
+//! and reads nothing. Price: one call between steps that does nothing.
 //!
 //! # The contract is a trait with verbs
 //!

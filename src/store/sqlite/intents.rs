@@ -7,6 +7,7 @@
 use aws_lc_rs::digest;
 use rusqlite::{Connection, params};
 
+use crate::failpoint::{Point, reach};
 use crate::id::{EventNumber, hex};
 use crate::store::sqlite::cells::{Cells, Table, integer};
 use crate::store::sqlite::ledger::{self, Turn};
@@ -55,6 +56,7 @@ pub(super) fn intend(turn: &mut Turn<'_>, intent: Intent) -> Result<Intended, St
     }
     if let Some(token) = intent.spend {
         tokens::spend(connection, token, &event)?;
+        reach(Point::TokenSpent)?;
     }
     if let Some(retry) = retry {
         retries::keep(connection, Verb::Intend, retry, &event)?;

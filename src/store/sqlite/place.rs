@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, NFS_SUPER_MAGIC, flock, fstatfs};
+use rustix::fs::{FlockOperation, FsWord, flock, fstatfs};
 
+use crate::failpoint::{Point, reach};
 use crate::store::StoreError;
 use crate::store::sqlite::fault::{cannot, damaged_file};
 use crate::store::sqlite::schema;
@@ -41,12 +42,7 @@ impl Lock {
         let held = private().create(true).truncate(false).open(&file);
         let held = held.map_err(cannot("open its lock file"))?;
         let system = fstatfs(&held).map_err(cannot("read its file system"))?;
-        if system.f_type == NFS_SUPER_MAGIC {
-            return Err(wrong(
-                path,
-                "it lies on a network file system; use a local disk",
-            ));
-        }
+        check_local(system.f_type, path)?;
         match flock(&held, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { held }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(shown(path))),
@@ -61,6 +57,17 @@ impl Drop for Lock {
         // every open file for a moment, and with it the lock. Where it fails, closing does it.
         let _ = flock(&self.held, FlockOperation::Unlock);
     }
+}
+
+/// Refuses file systems that other machines write to as well.
+fn check_local(kind: FsWord, path: &Path) -> Result<(), StoreError> {
+    if NETWORK.contains(&kind) {
+        return Err(wrong(
+            path,
+            "it lies on a network file system; use a local disk",
+        ));
+    }
+    Ok(())
 }
 
 /// Makes a new store; the caller holds the lock.
@@ -97,7 +104,9 @@ pub(super) fn appear(
         .create_new(true)
         .open(&draft)
         .map_err(cannot("make a file"))?;
-    let named = fill(&draft).and_then(|()| name(&draft, path).map_err(cannot("make a file")));
+    let named = fill(&draft)
+        .and_then(|()| Ok(reach(Point::Drafted)?))
+        .and_then(|()| name(&draft, path).map_err(cannot("make a file")));
     if named.is_err() {
         // The next try removes what is left; the fault itself is what counts.
         let _ = fs::remove_file(&draft);
@@ -118,11 +127,17 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
         ));
     }
     settle(&connection)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
+    check_durable(&connection, path)?;
+    Ok(connection)
+}
+
+/// Refuses a connection that would answer before the disk has: what was set is read back.
+fn check_durable(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
     if mode != "wal" || synchronous < SYNCHRONOUS_FULL {
         return Err(wrong(
@@ -130,7 +145,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
             "it cannot be written durably here; use a local disk",
         ));
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// A connection that only reads.
@@ -239,6 +254,17 @@ fn wrong(path: &Path, wrong: &'static str) -> StoreError {
 }
 
 const WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+/// The kernel's numbers of NFS, SMB 1 to 3, CIFS, Ceph, AFS (both) and 9P (`statfs(2)`).
+const NETWORK: [FsWord; 8] = [
+    0x6969,
+    0x517b,
+    0xfe53_4d42,
+    0xff53_4d42,
+    0x00c3_6400,
+    0x5346_414f,
+    0x6b41_4653,
+    0x0102_1997,
+];
 /// The mode bits by which group and others write.
 const OTHERS_WRITE: u32 = 0o022;
 /// `FULL`, as the pragma tells it; below it a power cut loses what was answered (assurance E11).
@@ -269,6 +295,45 @@ mod tests {
         assert_eq!(number("synchronous"), Ok(SYNCHRONOUS_FULL));
         assert_eq!(number("foreign_keys"), Ok(1));
         assert_eq!(number("trusted_schema"), Ok(0));
+    }
+
+    #[test]
+    fn a_network_file_system_is_refused() {
+        let path = Path::new("store.db");
+        assert_eq!(NETWORK[0], rustix::fs::NFS_SUPER_MAGIC);
+        for kind in NETWORK {
+            assert!(check_local(kind, path).is_err(), "{kind:#x}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let here = fstatfs(File::open(folder.path()).unwrap()).unwrap();
+        assert!(check_local(here.f_type, path).is_ok());
+    }
+
+    #[test]
+    fn a_connection_that_does_not_wait_for_the_disk_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        create(&path).unwrap();
+        let connection = writing(&path).unwrap();
+        for (pragma, below, set) in [
+            ("synchronous", "NORMAL", "FULL"),
+            ("synchronous", "OFF", "FULL"),
+            ("journal_mode", "DELETE", "WAL"),
+        ] {
+            let change = |to| {
+                let any = |_: &rusqlite::Row<'_>| Ok(());
+                connection
+                    .pragma_update_and_check(None, pragma, to, any)
+                    .ok();
+            };
+            change(below);
+            assert!(
+                check_durable(&connection, &path).is_err(),
+                "{pragma} {below}"
+            );
+            change(set);
+            assert!(check_durable(&connection, &path).is_ok(), "{pragma} {set}");
+        }
     }
 
     #[test]

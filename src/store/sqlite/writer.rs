@@ -8,6 +8,7 @@
 //! [`StoreError::Unavailable`], and the next one opens the file anew (assurance D3): what the
 //! failed commit left behind is read from the file, never assumed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failpoint::{Point, reach};
 use crate::store::sqlite::fault::cannot;
 use crate::store::sqlite::guards::Guarded;
 use crate::store::sqlite::ledger::{self, Turn};
@@ -170,7 +172,9 @@ impl Desk {
             Some(open) => open,
             None => Open::on(place::writing(&self.path)?)?,
         };
-        let committed = open.commit(group);
+        // A panic is a fault like others: the connection goes, the thread stays.
+        let committed = catch_unwind(AssertUnwindSafe(|| open.commit(group)));
+        let committed = committed.unwrap_or_else(|_| Err(cannot(RECORD)("a panic")));
         // Also when nobody knows what became of the commit.
         if committed.is_err() || open.guarded.take_changed() {
             self.remembered.forget();
@@ -227,7 +231,9 @@ impl Open {
             healthy &= attempt != Attempt::Failed;
         }
         let head = turn.head();
+        reach(Point::StoreActed)?;
         run(COMMIT)?;
+        reach(Point::StoreCommitted)?;
         self.head = head;
         Ok(healthy)
     }

@@ -15,7 +15,7 @@ use crate::cli::{protem, stderr};
 use crate::crash::house::{House, Received};
 
 /// The whole ledger.
-pub(super) struct Books {
+pub(crate) struct Books {
     events: Vec<SealedEvent>,
     /// The certificates that the store keeps, by the number of their intent.
     kept: HashMap<EventNumber, Vec<u8>>,
@@ -31,7 +31,7 @@ struct Told {
 
 impl Books {
     /// Reads everything from a server, in each way that there is, and compares.
-    pub(super) async fn read(house: &House) -> Self {
+    pub(crate) async fn read(house: &House) -> Self {
         let paged = pages(house).await;
         let streamed = stream(house).await;
         let (events, kept) = copy(house).await;
@@ -57,7 +57,7 @@ impl Books {
     }
 
     /// Holds the books against what was received and asked for.
-    pub(super) fn hold(&self, received: &[Received], asked_once: &[Fingerprint]) {
+    pub(crate) fn hold(&self, received: &[Received], asked_once: &[Fingerprint]) {
         self.intents_have_one_outcome_each();
         self.stopped_minting_mints_nothing();
         self.tokens_are_spent_once();
@@ -67,12 +67,12 @@ impl Books {
     }
 
     /// How many intents were told to have failed.
-    pub(super) fn told(&self) -> u64 {
+    pub(crate) fn told(&self) -> u64 {
         let kinds = [EventKind::SvidFailed, EventKind::AuthorityFailed];
         kinds.map(|kind| self.of(kind).count() as u64).iter().sum()
     }
 
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
         for event in &self.events {
             *kinds.entry(event.event().kind().as_str()).or_default() += 1;
@@ -200,6 +200,7 @@ impl Books {
 
     fn received_is_recorded(&self, received: &[Received]) {
         let mut issued: HashMap<&str, Vec<&SealedEvent>> = HashMap::new();
+        let activations = self.activations();
         for event in self.of(EventKind::SvidIssued) {
             let fingerprint = event.event().key(Key::Fingerprint).unwrap();
             issued.entry(fingerprint).or_default().push(event);
@@ -224,17 +225,26 @@ impl Books {
                 assert_eq!(intent.number().value(), event);
             }
             if let Some(evidence) = &certificate.tbs().evidence {
-                self.was_activated_by(evidence.activation_index, intent);
+                let elevation = intent.event().key(Key::Elevation).unwrap();
+                assert_eq!(
+                    activations[elevation], evidence.activation_index,
+                    "{intent:?}"
+                );
             }
         }
     }
 
-    /// What an elevated certificate says of the mint that activated its elevation.
-    fn was_activated_by(&self, index: u64, intent: &SealedEvent) {
-        let elevation = intent.event().key(Key::Elevation);
-        let mut minted = self.of(EventKind::SvidIntent);
-        let first = minted.find(|event| event.event().key(Key::Elevation) == elevation);
-        assert_eq!(first.unwrap().number().index(), index, "{intent:?}");
+    /// The mint that activated each elevation.
+    fn activations(&self) -> HashMap<&str, u64> {
+        let mut first = HashMap::new();
+        for event in self.of(EventKind::SvidIntent) {
+            if let Some(elevation) = event.event().key(Key::Elevation) {
+                first
+                    .entry(elevation)
+                    .or_insert_with(|| event.number().index());
+            }
+        }
+        first
     }
 
     /// The query finds one certificate by its fingerprint, and one event with its exact bytes.

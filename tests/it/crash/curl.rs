@@ -8,7 +8,7 @@ use crate::crash::house::House;
 use crate::tools::tool;
 
 /// Posts with the SVID of a folder; none when the answer was lost.
-pub(super) async fn curl(
+pub(crate) async fn curl(
     house: &House,
     folder: &Path,
     path: &str,

@@ -22,43 +22,45 @@ use crate::crash::{WORKERS, write_policy};
 use crate::live::Place;
 
 /// Where it happens, and what happened.
-pub(super) struct House {
-    pub(super) place: Place,
-    pub(super) seed: u64,
+pub(crate) struct House {
+    pub(crate) place: Place,
+    pub(crate) seed: u64,
+    /// What clients need of the server's files, where no power is cut.
+    held: PathBuf,
     /// Folders of clients, one each.
-    pub(super) folders: PathBuf,
+    pub(crate) folders: PathBuf,
     /// Tells the workers to end.
-    pub(super) stop: AtomicBool,
-    pub(super) tally: Mutex<Tally>,
+    pub(crate) stop: AtomicBool,
+    pub(crate) tally: Mutex<Tally>,
     /// Elevations that somebody opened, newest last, for others to revoke.
-    pub(super) opened: Mutex<Vec<String>>,
+    pub(crate) opened: Mutex<Vec<String>>,
 }
 
 /// What happened.
 #[derive(Default)]
-pub(super) struct Tally {
-    pub(super) received: Vec<Received>,
+pub(crate) struct Tally {
+    pub(crate) received: Vec<Received>,
     /// The keys of requests of which only one certificate may come, however often they were made.
-    pub(super) asked_once: Vec<Fingerprint>,
+    pub(crate) asked_once: Vec<Fingerprint>,
     /// What was done how often.
-    pub(super) done: BTreeMap<String, u64>,
+    pub(crate) done: BTreeMap<String, u64>,
     /// What must not happen.
-    pub(super) wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 /// A certificate that a client has in hands.
-pub(super) struct Received {
-    pub(super) certificate: Certificate,
+pub(crate) struct Received {
+    pub(crate) certificate: Certificate,
     /// The elevation and the intent that the answer named, where it named any.
-    pub(super) elevation: Option<String>,
-    pub(super) event: Option<u64>,
+    pub(crate) elevation: Option<String>,
+    pub(crate) event: Option<u64>,
 }
 
 /// Chance that can be repeated.
-pub(super) struct Dice(Entropy);
+pub(crate) struct Dice(Entropy);
 
 impl House {
-    pub(super) fn new(directory: &Path, seed: u64) -> Self {
+    pub(crate) fn new(directory: &Path, seed: u64) -> Self {
         let policy = directory.join("policy");
         write_policy(&policy);
         let folders = directory.join("clients");
@@ -68,6 +70,7 @@ impl House {
         Self {
             place,
             seed,
+            held: directory.to_owned(),
             folders,
             stop: AtomicBool::new(false),
             tally: Mutex::default(),
@@ -76,7 +79,7 @@ impl House {
     }
 
     /// A client whose idempotency keys are drawn from `key`: the same key, the same requests.
-    pub(super) fn client(&self, proof: Proof, key: u64) -> Client {
+    pub(crate) fn client(&self, proof: Proof, key: u64) -> Client {
         Client {
             address: self.place.url().parse().unwrap(),
             bundle: self.bundle(),
@@ -86,17 +89,44 @@ impl House {
         }
     }
 
-    pub(super) fn operator(&self) -> Client {
-        let file = self.place.directory.join("operator.token");
+    pub(crate) fn operator(&self) -> Client {
+        let file = self.held.join(CREDENTIALS[1]);
         self.client(Proof::BearerFile(file), 0)
     }
 
-    pub(super) fn bundle(&self) -> PathBuf {
-        self.place.directory.join("bundle.pem")
+    pub(crate) fn bundle(&self) -> PathBuf {
+        self.held.join(CREDENTIALS[0])
+    }
+
+    /// Copies what clients need of the server's files.
+    pub(crate) fn keep_credentials(&self) {
+        for name in CREDENTIALS {
+            fs::copy(self.place.directory.join(name), self.held.join(name)).unwrap();
+        }
+    }
+
+    /// The server's files are those of its first start.
+    pub(crate) fn credentials_are_whole(&self) {
+        for name in CREDENTIALS {
+            let [now, first] = [&self.place.directory, &self.held]
+                .map(|folder| fs::read_to_string(folder.join(name)).unwrap());
+            assert_eq!(now, first, "{name}");
+        }
+    }
+
+    /// How often something was done.
+    pub(crate) fn done(&self, what: &str) -> u64 {
+        let tally = self.tally.lock().unwrap();
+        tally.done.get(what).copied().unwrap_or_default()
+    }
+
+    /// How many certificates clients have in hands.
+    pub(crate) fn received_count(&self) -> u64 {
+        self.tally.lock().unwrap().received.len() as u64
     }
 
     /// Makes an entry for each worker.
-    pub(super) async fn register(&self) {
+    pub(crate) async fn register(&self) {
         for number in 0..WORKERS {
             let request = EntryRequest {
                 subject: subject(number),
@@ -111,7 +141,7 @@ impl House {
     }
 
     /// Waits a moment until an intent stands in the store without its outcome.
-    pub(super) fn is_signing(&self) -> bool {
+    pub(crate) fn is_signing(&self) -> bool {
         let store = self.place.directory.join("protem.db");
         let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let mut open = store.prepare("SELECT 1 FROM unfinished").unwrap();
@@ -124,17 +154,17 @@ impl House {
         false
     }
 
-    pub(super) fn did(&self, what: &str) {
+    pub(crate) fn did(&self, what: &str) {
         let mut tally = self.tally.lock().unwrap();
         *tally.done.entry(what.to_owned()).or_default() += 1;
     }
 
-    pub(super) fn wrong(&self, what: String) {
+    pub(crate) fn wrong(&self, what: String) {
         self.tally.lock().unwrap().wrong.push(what);
     }
 
     /// Keeps the certificate of an answer, and holds it against what was asked.
-    pub(super) fn received(&self, view: &SvidView, key: &PublicKey, scope: Option<&str>) {
+    pub(crate) fn received(&self, view: &SvidView, key: &PublicKey, scope: Option<&str>) {
         let leaf = read_chain(view.chain.as_bytes()).unwrap().swap_remove(0);
         if view.fingerprint != leaf.fingerprint().to_string() {
             self.wrong(format!("{}: not its fingerprint", view.fingerprint));
@@ -159,7 +189,7 @@ impl House {
     }
 
     /// Keeps a refusal in mind; some must not be.
-    pub(super) fn refused(&self, act: &str, error: &ClientError) {
+    pub(crate) fn refused(&self, act: &str, error: &ClientError) {
         let kind = error.problem();
         self.did(&match error {
             ClientError::Problem(view) => format!("{act}: {}", view.code),
@@ -184,21 +214,21 @@ impl House {
 }
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(Entropy::seeded(seed))
     }
 
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         u64::from_be_bytes(self.0.bytes())
     }
 
-    pub(super) fn below(&self, bound: u64) -> u64 {
+    pub(crate) fn below(&self, bound: u64) -> u64 {
         self.number() % bound
     }
 }
 
 /// Whether the server went away before it answered.
-pub(super) fn is_lost(error: &ClientError) -> bool {
+pub(crate) fn is_lost(error: &ClientError) -> bool {
     match error {
         ClientError::Broken { .. } | ClientError::Unreachable { .. } => true,
         // A cut while shaking hands; what TLS itself refuses is `InvalidData`.
@@ -207,10 +237,12 @@ pub(super) fn is_lost(error: &ClientError) -> bool {
     }
 }
 
-pub(super) fn subject(number: u64) -> String {
+pub(crate) fn subject(number: u64) -> String {
     format!("spiffe://{DEV_TRUST_DOMAIN}/ns/crash/sa/worker-{number}")
 }
 
+/// The files of the data directory that clients read.
+const CREDENTIALS: [&str; 2] = ["bundle.pem", "operator.token"];
 const SIGNING_LONGEST: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for Tally {

@@ -20,7 +20,7 @@ use crate::crash::WORKERS;
 use crate::crash::curl::curl;
 use crate::crash::house::{Dice, House, Received, is_lost, subject};
 
-pub(super) struct Worker {
+pub(crate) struct Worker {
     house: Arc<House>,
     dice: Dice,
     subject: String,
@@ -33,7 +33,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(house: &Arc<House>, number: u64) -> Self {
+    pub(crate) fn new(house: &Arc<House>, number: u64) -> Self {
         let folder = house.folders.join(number.to_string());
         fs::create_dir(&folder).unwrap();
         Self {
@@ -46,7 +46,7 @@ impl Worker {
         }
     }
 
-    pub(super) async fn work(mut self) {
+    pub(crate) async fn work(mut self) {
         while !self.house.stop.load(Ordering::Relaxed) {
             // Large: it holds a whole exchange.
             Box::pin(self.step()).await;
