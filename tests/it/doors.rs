@@ -3,8 +3,10 @@
 //! What is promised: no resumption of any kind, the end of a connection at its certificate's end,
 //! limits on every wait and count, one host, no chunks, an end that comes.
 
-mod peer;
-mod wire;
+mod floods;
+pub(crate) mod frames;
+pub(crate) mod peer;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -291,7 +293,7 @@ async fn a_body_is_read_in_one_way() {
         ("content-length: 13\r\n\r\n{\"scope\":\"a\"}", 200),
         (
             "content-length: 13\r\ncontent-length: 13\r\n\r\n{\"scope\":\"a\"}",
-            200,
+            400,
         ),
         (
             "content-length: 13\r\ncontent-length: 14\r\n\r\n{\"scope\":\"a\"}",
@@ -303,13 +305,13 @@ async fn a_body_is_read_in_one_way() {
         ("transfer-encoding: chunked\r\n\r\n0\r\n\r\n", 411),
         (
             "content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-            411,
+            400,
         ),
         (
             "transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
-            411,
+            400,
         ),
-        ("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
+        ("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 411),
         ("content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}", 415),
     ] {
         let answer = raw(&house, &format!("{ask}{rest}")).await.unwrap();
@@ -323,25 +325,36 @@ async fn heads_are_bounded_and_strict() {
     let line = |count: usize, text: &str| {
         format!("GET /who HTTP/1.1\r\nhost: a\r\n{}\r\n", text.repeat(count))
     };
-    assert_eq!(
-        raw(&house, &line(65, "a: b\r\n")).await.unwrap().status,
-        431
-    );
     let long = format!("x: {}\r\n", "y".repeat(1_000));
-    assert_eq!(raw(&house, &line(20, &long)).await.unwrap().status, 431);
-    for bad in [
-        " a: b\r\n",
-        "a : b\r\n",
-        "a: b\r\n c\r\n",
-        "a: \0\r\n",
-        "\u{e9}: b\r\n",
+    for (head, status, code) in [
+        (line(65, "a: b\r\n"), 431, "headers_too_many"),
+        (line(20, &long), 431, "head_too_large"),
+        (line(1, " a: b\r\n"), 400, "header_invalid"),
+        (line(1, "a : b\r\n"), 400, "header_invalid"),
+        (line(1, "a: b\r\n c\r\n"), 400, "header_invalid"),
+        (line(1, "a: \0\r\n"), 400, "header_invalid"),
+        (line(1, "\u{e9}: b\r\n"), 400, "header_invalid"),
+        (line(1, "a: b\n"), 400, "line_end"),
+        (line(1, "a: b\r"), 400, "line_end"),
+        (line(1, "protem-refused-head: version\r\n"), 400, "version"),
+        (line(1, "protem-refused-head: none\r\n"), 400, "header_invalid"),
     ] {
-        assert_eq!(
-            raw(&house, &line(1, bad)).await.unwrap().status,
-            400,
-            "{bad:?}"
-        );
+        let answer = raw(&house, &head).await.unwrap();
+        let document = answer.header("content-type");
+        assert_eq!(document, Some("application/problem+json"), "{head:?}");
+        assert_eq!((answer.status, answer.code()), (status, code.into()), "{head:?}");
     }
+}
+
+#[tokio::test]
+async fn a_request_behind_a_refused_head_is_never_read() {
+    let house = House::open().await;
+    let mut connection = house.stranger().http1().await.unwrap();
+    let first = "GET /who HTTP/1.1\r\nhost: a\r\n\r\n";
+    connection.send(format!("{first}GET /who HTTP/1.1\nhost: a\r\n\r\n{first}")).await;
+    assert_eq!(connection.answer().await.unwrap().body, "nobody");
+    assert_eq!(connection.answer().await.unwrap().code(), "line_end");
+    assert_eq!(connection.rest().await, "", "and the connection is over");
 }
 
 #[tokio::test]

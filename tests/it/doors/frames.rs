@@ -87,6 +87,22 @@ impl Frames {
         (code, kinds)
     }
 
+    /// How a request on this stream was refused: its status, a reset, or the end of everything.
+    pub(crate) async fn refusal(&mut self, stream: u32) -> String {
+        while let Some(frame) = self.next().await {
+            let code = |at: usize| u32::from_be_bytes(frame.body[at..at + 4].try_into().unwrap());
+            match frame.kind {
+                HEADERS if frame.stream == stream => {
+                    return status(&frame.body).map_or_else(String::new, |code| code.to_string());
+                }
+                RST_STREAM if frame.stream == stream => return format!("RST_STREAM {}", code(0)),
+                GOAWAY => return format!("GOAWAY {}", code(4)),
+                _ => {}
+            }
+        }
+        "connection ended".to_owned()
+    }
+
     /// The status of the answer on this stream; none when it was reset, or the connection ended.
     pub(crate) async fn status(&mut self, stream: u32) -> Option<u16> {
         while let Some(frame) = self.next().await {
@@ -193,5 +209,4 @@ pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const INITIAL_WINDOW: u16 = 4;
-pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 const STREAM_MASK: u32 = 0x7fff_ffff;
