@@ -78,17 +78,30 @@ async fn every_attack_gets_the_answer_of_the_table() {
     rows.extend(floods::rows(&stage).await);
     rows.extend(places::rows(&stage).await);
     let wrong: Vec<String> = rows.iter().filter_map(Row::departure).collect();
-    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        rows.len(),
+        wrong.join("\n")
+    );
     whole(stage).await;
     rows.extend(proofs::rows());
-    compare(&table(rows));
+    compare(GOLDEN, &table(rows));
 }
 
 #[test]
 fn every_row_of_the_threat_list_is_in_the_table() {
     let golden = fs::read_to_string(repository(GOLDEN)).unwrap();
-    for (group, last) in [("C", 22), ("S", 18), ("T", 15), ("M", 16), ("H", 18), ("D", 16), ("K", 11)]
-    {
+    for (group, last) in [
+        ("C", 22),
+        ("S", 18),
+        ("T", 15),
+        ("M", 16),
+        ("H", 18),
+        ("D", 16),
+        ("K", 11),
+    ] {
         for number in 1..=last {
             let row = format!("\n| {group}{number} | ");
             assert!(golden.contains(&row), "no row {group}{number}");
@@ -111,10 +124,16 @@ fn every_proof_exists() {
         }
     }
     for row in proofs::rows() {
-        let Seen::Shown(tests) = row.seen else { continue };
+        let Seen::Shown(tests) = row.seen else {
+            continue;
+        };
         for test in tests {
             let name = test.rsplit("::").next().unwrap();
-            assert!(code.contains(&format!("fn {name}(")), "{}: no test `{test}`", row.id);
+            assert!(
+                code.contains(&format!("fn {name}(")),
+                "{}: no test `{test}`",
+                row.id
+            );
         }
     }
 }
@@ -122,11 +141,16 @@ fn every_proof_exists() {
 impl Row {
     /// How the answer differs from the expected one.
     fn departure(&self) -> Option<String> {
-        let Self { id, attack, expected, .. } = self;
+        let Self {
+            id,
+            attack,
+            expected,
+            ..
+        } = self;
         match &self.seen {
-            Seen::Live(observed) if !observed.starts_with(expected.as_str()) => {
-                Some(format!("{id} {attack}: expected `{expected}`, got `{observed}`"))
-            }
+            Seen::Live(observed) if !observed.starts_with(expected.as_str()) => Some(format!(
+                "{id} {attack}: expected `{expected}`, got `{observed}`"
+            )),
             Seen::Live(_) | Seen::Shown(_) => None,
         }
     }
@@ -140,24 +164,43 @@ impl Row {
                 tests.join(", ")
             }
         };
-        format!("| {} | {} | {} | {observed} |", self.id, self.attack, self.expected)
+        format!(
+            "| {} | {} | {} | {observed} |",
+            self.id, self.attack, self.expected
+        )
     }
 }
 
 /// The server after all of it.
-async fn whole(stage: Stage) {
+pub(crate) async fn whole(stage: Stage) {
     assert_eq!(said(stage.observe("/readyz").await), "200");
     let minted = i64::try_from(stage.minted()).unwrap();
     let (directory, log) = stage.end();
     for line in &log {
-        assert!(!line.contains("panicked") && !line.contains("\"ERROR\""), "{line}");
+        assert!(
+            !line.contains("panicked") && !line.contains("\"ERROR\""),
+            "{line}"
+        );
     }
     let store = Connection::open(directory.path().join("data/protem.db")).unwrap();
-    let count = |question: &str| -> i64 { store.query_row(question, [], |row| row.get(0)).unwrap() };
+    let count =
+        |question: &str| -> i64 { store.query_row(question, [], |row| row.get(0)).unwrap() };
     let events = count("SELECT count(*) FROM events");
-    assert_eq!(count("SELECT max(number) FROM events"), events, "the ledger has a gap");
-    assert_eq!(count("SELECT count(*) FROM unfinished"), 0, "an intent without outcome");
-    let of = |kind: &str| count(&format!("SELECT count(*) FROM events WHERE kind = '{kind}'"));
+    assert_eq!(
+        count("SELECT max(number) FROM events"),
+        events,
+        "the ledger has a gap"
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM unfinished"),
+        0,
+        "an intent without outcome"
+    );
+    let of = |kind: &str| {
+        count(&format!(
+            "SELECT count(*) FROM events WHERE kind = '{kind}'"
+        ))
+    };
     assert_eq!(of("svid.issued"), minted, "minted is what was answered");
     assert_eq!(of("svid.intent"), minted);
     assert_eq!(of("svid.failed"), 0);
@@ -168,8 +211,15 @@ fn table(rows: Vec<Row>) -> String {
     let (mut live, mut named) = (0, 0);
     for row in rows {
         let (letter, number) = row.id.split_at(1);
-        let group = GROUPS.iter().position(|(group, _)| *group == letter).unwrap();
-        let lines = groups.entry(group).or_default().entry(number.parse().unwrap()).or_default();
+        let group = GROUPS
+            .iter()
+            .position(|(group, _)| *group == letter)
+            .unwrap();
+        let lines = groups
+            .entry(group)
+            .or_default()
+            .entry(number.parse().unwrap())
+            .or_default();
         lines.push(row.line());
         match row.seen {
             Seen::Live(_) => live += 1,
@@ -184,7 +234,11 @@ fn table(rows: Vec<Row>) -> String {
     );
     for (group, rows) in groups {
         let (letter, about) = GROUPS[group];
-        writeln!(text, "\n## {letter}: {about}\n\n| Row | Attack | Expected | Observed |").unwrap();
+        writeln!(
+            text,
+            "\n## {letter}: {about}\n\n| Row | Attack | Expected | Observed |"
+        )
+        .unwrap();
         writeln!(text, "|---|---|---|---|").unwrap();
         for line in rows.into_values().flatten() {
             writeln!(text, "{line}").unwrap();
@@ -193,16 +247,20 @@ fn table(rows: Vec<Row>) -> String {
     text
 }
 
-fn compare(table: &str) {
-    let path = repository(GOLDEN);
+/// Compares what was observed with what is committed in this file.
+pub(crate) fn compare(file: &str, table: &str) {
+    let path = repository(file);
     if std::env::var_os("PROTEM_WRITE_GOLDEN").is_some() {
         fs::write(&path, table).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    let differs = table.lines().zip(committed.lines()).find(|(is, was)| is != was);
+    let differs = table
+        .lines()
+        .zip(committed.lines())
+        .find(|(is, was)| is != was);
     assert!(
         committed == table,
-        "{GOLDEN} is not what was observed: {differs:?}\n\
+        "{file} is not what was observed: {differs:?}\n\
          `PROTEM_WRITE_GOLDEN=1 cargo test --test it abuse::` and read the difference"
     );
 }

@@ -337,12 +337,20 @@ async fn heads_are_bounded_and_strict() {
         (line(1, "a: b\n"), 400, "line_end"),
         (line(1, "a: b\r"), 400, "line_end"),
         (line(1, "protem-refused-head: version\r\n"), 400, "version"),
-        (line(1, "protem-refused-head: none\r\n"), 400, "header_invalid"),
+        (
+            line(1, "protem-refused-head: none\r\n"),
+            400,
+            "header_invalid",
+        ),
     ] {
         let answer = raw(&house, &head).await.unwrap();
         let document = answer.header("content-type");
         assert_eq!(document, Some("application/problem+json"), "{head:?}");
-        assert_eq!((answer.status, answer.code()), (status, code.into()), "{head:?}");
+        assert_eq!(
+            (answer.status, answer.code()),
+            (status, code.into()),
+            "{head:?}"
+        );
     }
 }
 
@@ -351,7 +359,9 @@ async fn a_request_behind_a_refused_head_is_never_read() {
     let house = House::open().await;
     let mut connection = house.stranger().http1().await.unwrap();
     let first = "GET /who HTTP/1.1\r\nhost: a\r\n\r\n";
-    connection.send(format!("{first}GET /who HTTP/1.1\nhost: a\r\n\r\n{first}")).await;
+    connection
+        .send(format!("{first}GET /who HTTP/1.1\nhost: a\r\n\r\n{first}"))
+        .await;
     assert_eq!(connection.answer().await.unwrap().body, "nobody");
     assert_eq!(connection.answer().await.unwrap().code(), "line_end");
     assert_eq!(connection.rest().await, "", "and the connection is over");

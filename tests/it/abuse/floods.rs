@@ -3,25 +3,80 @@
 use crate::abuse::stage::Stage;
 use crate::abuse::{Row, live};
 use crate::doors::frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING,
-    RST_STREAM, SETTINGS, frame, get, get_block, literal, remembered,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS,
+    frame, get, get_block, literal, remembered,
 };
 
 pub(crate) async fn rows(stage: &Stage) -> Vec<Row> {
     let calm = "GOAWAY 11";
     vec![
-        live("H4", "rapid reset: 10,000 streams opened and reset", calm, reset(stage).await),
-        live("H4", "10,000 streams that break the protocol", calm, broken(stage).await),
-        live("H4", "CONTINUATION without end", "GOAWAY", continuation(stage).await),
-        live("H4", "4,000 empty CONTINUATION frames", "GOAWAY", empty(stage).await),
-        live("H4", "an HPACK bomb: 4 KB named 4,000 times", calm, bomb(stage).await),
-        live("H4", "an HPACK table larger than agreed", "GOAWAY", table(stage).await),
-        live("H4", "10,000 SETTINGS", "each answered once, then 200", settings(stage).await),
-        live("H4", "10,000 PINGs", "each answered once, then 200", pings(stage).await),
-        live("H4", "10,000 empty DATA frames", "GOAWAY", data(stage).await),
-        live("H4", "1,000 streams at once", "refused beyond 128", streams(stage).await),
+        live(
+            "H4",
+            "rapid reset: 10,000 streams opened and reset",
+            calm,
+            reset(stage).await,
+        ),
+        live(
+            "H4",
+            "10,000 streams that break the protocol",
+            calm,
+            broken(stage).await,
+        ),
+        live(
+            "H4",
+            "CONTINUATION without end",
+            "GOAWAY",
+            continuation(stage).await,
+        ),
+        live(
+            "H4",
+            "4,000 empty CONTINUATION frames",
+            "GOAWAY",
+            empty(stage).await,
+        ),
+        live(
+            "H4",
+            "an HPACK bomb: 4 KB named 4,000 times",
+            calm,
+            bomb(stage).await,
+        ),
+        live(
+            "H4",
+            "an HPACK table larger than agreed",
+            "GOAWAY",
+            table(stage).await,
+        ),
+        live(
+            "H4",
+            "10,000 SETTINGS",
+            "each answered once, then 200",
+            settings(stage).await,
+        ),
+        live(
+            "H4",
+            "10,000 PINGs",
+            "each answered once, then 200",
+            pings(stage).await,
+        ),
+        live(
+            "H4",
+            "10,000 empty DATA frames",
+            "GOAWAY",
+            data(stage).await,
+        ),
+        live(
+            "H4",
+            "1,000 streams at once",
+            "refused beyond 128",
+            streams(stage).await,
+        ),
         live("H4", "a frame of 1 MB", "GOAWAY 6", large(stage).await),
-        live("H4", "a window that overflows", "GOAWAY 3", window(stage).await),
+        live(
+            "H4",
+            "a window that overflows",
+            "GOAWAY 3",
+            window(stage).await,
+        ),
     ]
 }
 
@@ -59,7 +114,11 @@ fn odd(count: u32) -> impl Iterator<Item = u32> {
 async fn reset(stage: &Stage) -> String {
     let cancel = 8_u32.to_be_bytes();
     let frames = odd(10_000).map(move |stream| {
-        [get(stream, "/v1/bundle"), frame(RST_STREAM, 0, stream, &cancel)].concat()
+        [
+            get(stream, "/v1/bundle"),
+            frame(RST_STREAM, 0, stream, &cancel),
+        ]
+        .concat()
     });
     flood(stage, frames).await
 }
@@ -67,7 +126,11 @@ async fn reset(stage: &Stage) -> String {
 /// A `Content-Length` that the stream does not keep.
 async fn broken(stage: &Stage) -> String {
     let frames = odd(10_000).map(|stream| {
-        let block = [get_block("/v1/bundle"), literal_named(b"content-length", b"5")].concat();
+        let block = [
+            get_block("/v1/bundle"),
+            literal_named(b"content-length", b"5"),
+        ]
+        .concat();
         frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
     });
     flood(stage, frames).await
@@ -80,14 +143,27 @@ fn literal_named(name: &[u8], value: &[u8]) -> Vec<u8> {
 
 async fn continuation(stage: &Stage) -> String {
     let first = frame(HEADERS, 0, 1, &get_block("/v1/bundle"));
-    let more = frame(CONTINUATION, 0, 1, &literal_named(b"x", &[b'y'; 100]).repeat(100));
-    flood(stage, std::iter::once(first).chain(std::iter::repeat_n(more, 10_000))).await
+    let more = frame(
+        CONTINUATION,
+        0,
+        1,
+        &literal_named(b"x", &[b'y'; 100]).repeat(100),
+    );
+    flood(
+        stage,
+        std::iter::once(first).chain(std::iter::repeat_n(more, 10_000)),
+    )
+    .await
 }
 
 async fn empty(stage: &Stage) -> String {
     let first = frame(HEADERS, 0, 1, &get_block("/v1/bundle"));
     let more = frame(CONTINUATION, 0, 1, b"");
-    flood(stage, std::iter::once(first).chain(std::iter::repeat_n(more, 4_000))).await
+    flood(
+        stage,
+        std::iter::once(first).chain(std::iter::repeat_n(more, 4_000)),
+    )
+    .await
 }
 
 /// One header of nearly the whole dynamic table, and 4,000 bytes that each name it again.
@@ -98,7 +174,13 @@ async fn bomb(stage: &Stage) -> String {
         remembered(b"x", &[b'y'; 4_000]),
         vec![0x80 | 62; 4_000],
     ];
-    peer.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block.concat())).await;
+    peer.send(&frame(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        1,
+        &block.concat(),
+    ))
+    .await;
     let told = peer.refusal(1).await;
     assert!(alive(stage).await);
     told
@@ -106,7 +188,11 @@ async fn bomb(stage: &Stage) -> String {
 
 async fn table(stage: &Stage) -> String {
     // A size update to 2^28 (RFC 7541 6.3).
-    let block = [&[0x3f, 0xe1, 0xff, 0xff, 0x7f][..], &get_block("/v1/bundle")].concat();
+    let block = [
+        &[0x3f, 0xe1, 0xff, 0xff, 0x7f][..],
+        &get_block("/v1/bundle"),
+    ]
+    .concat();
     let head = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block);
     flood(stage, std::iter::once(head)).await
 }
@@ -149,7 +235,11 @@ async fn data(stage: &Stage) -> String {
     let block = get_block("/v1/svids");
     let post = [&[0x83][..], &block[1..]].concat();
     let first = frame(HEADERS, END_HEADERS, 1, &post);
-    flood(stage, std::iter::once(first).chain(std::iter::repeat_n(more, 10_000))).await
+    flood(
+        stage,
+        std::iter::once(first).chain(std::iter::repeat_n(more, 10_000)),
+    )
+    .await
 }
 
 /// Requests whose bodies never come: how many streams are refused at once.
@@ -177,4 +267,3 @@ async fn window(stage: &Stage) -> String {
     let more = frame(8, 0, 0, &0x7fff_ffff_u32.to_be_bytes());
     flood(stage, std::iter::once(more)).await
 }
-

@@ -71,7 +71,12 @@ async fn own_keys(stage: &Stage) -> Row {
     }
     assert_eq!(keys, 4, "root, base, elevated, service");
     let answers: Vec<_> = answers.into_iter().collect();
-    live("C13", "the key of each of the authority's issuers", "422 key_blocked", answers.join(", "))
+    live(
+        "C13",
+        "the key of each of the authority's issuers",
+        "422 key_blocked",
+        answers.join(", "),
+    )
 }
 
 /// C14: the ledger tells of both, with one fingerprint of the key.
@@ -80,10 +85,16 @@ async fn two_identities(stage: &Stage) -> Row {
     let raw = "content-type: application/pkcs10\r\n";
     let mut keys = BTreeSet::new();
     for caller in [&stage.web, &stage.db] {
-        let answer = stage.ask(caller, "POST", "/v1/svids", raw, &csr).await.unwrap();
+        let answer = stage
+            .ask(caller, "POST", "/v1/svids", raw, &csr)
+            .await
+            .unwrap();
         let view: Value = serde_json::from_str(&answer.body).unwrap();
         let event = format!("/v1/events/{}", view["event"]);
-        let event = stage.json(&stage.operator, "GET", &event, &Value::Null).await.unwrap();
+        let event = stage
+            .json(&stage.operator, "GET", &event, &Value::Null)
+            .await
+            .unwrap();
         let event: Value = serde_json::from_str(&event.body).unwrap();
         let bytes: Value = serde_json::from_str(event["bytes"].as_str().unwrap()).unwrap();
         let key = find(&bytes, "key_sha256").unwrap();
@@ -92,7 +103,12 @@ async fn two_identities(stage: &Stage) -> Row {
     let [first, second] = keys.into_iter().collect::<Vec<_>>().try_into().unwrap();
     assert_eq!(first.1, second.1);
     let observed = "minted, one key under two subjects in the ledger".to_owned();
-    live("C14", "the same key for two workloads", "minted, one key under two subjects", observed)
+    live(
+        "C14",
+        "the same key for two workloads",
+        "minted, one key under two subjects",
+        observed,
+    )
 }
 
 fn find(value: &Value, name: &str) -> Option<String> {
@@ -111,7 +127,12 @@ async fn huge(stage: &Stage) -> Row {
         content-type: application/x-pem-file\r\n\r\n";
     let filled = [head.as_bytes(), &vec![b'A'; CSR_BYTES_MAX]].concat();
     let observed = said(stage.raw(&stage.web, &filled).await);
-    live("C17", "100 MB of base64, announced", "413 body_too_large", observed)
+    live(
+        "C17",
+        "100 MB of base64, announced",
+        "413 body_too_large",
+        observed,
+    )
 }
 
 /// C21 and C22: who asks is who is connected, whatever the request holds.
@@ -131,17 +152,38 @@ async fn replays(stage: &Stage) -> Vec<Row> {
             answer => said(answer),
         }
     };
-    let twice = [name(&stage.web, "/v1/svids").await, name(&stage.web, "/v1/svids").await];
+    let twice = [
+        name(&stage.web, "/v1/svids").await,
+        name(&stage.web, "/v1/svids").await,
+    ];
     let other = name(&stage.db, "/v1/svids").await;
     let stranger = name(&stage.stranger, "/v1/svids").await;
     let ask = json!({ "scope": "db.read", "reason": "a customer waits" });
-    let opened = stage.json(&stage.web, "POST", "/v1/elevations", &ask).await.unwrap();
+    let opened = stage
+        .json(&stage.web, "POST", "/v1/elevations", &ask)
+        .await
+        .unwrap();
     assert_eq!(opened.status, 201);
     let scope = name(&stage.db, "/v1/svids?scope=db.read").await;
     vec![
-        live("C21", "the same request again", "minted for web", twice[1].clone()),
+        live(
+            "C21",
+            "the same request again",
+            "minted for web",
+            twice[1].clone(),
+        ),
         live("C21", "a captured request, by nobody", "401", stranger),
-        live("C22", "the request of one workload, sent by another", "minted for db", other),
-        live("C22", "the same, for the other's open elevation", "409 no_elevation", scope),
+        live(
+            "C22",
+            "the request of one workload, sent by another",
+            "minted for db",
+            other,
+        ),
+        live(
+            "C22",
+            "the same, for the other's open elevation",
+            "409 no_elevation",
+            scope,
+        ),
     ]
 }

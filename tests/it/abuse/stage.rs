@@ -87,14 +87,20 @@ impl Stage {
     /// Registers a workload of the demo group.
     pub(crate) async fn register(&self, subject: &str) {
         let entry = entry(subject);
-        let put = self.json(&self.operator, "PUT", "/v1/entries", &entry).await.unwrap();
+        let put = self
+            .json(&self.operator, "PUT", "/v1/entries", &entry)
+            .await
+            .unwrap();
         assert!(matches!(put.status, 200 | 201), "{}", put.body);
     }
 
     /// The holder of a fresh join token.
     pub(crate) async fn token(&self, subject: &str) -> Caller {
         let body = json!({ "subject": subject });
-        let made = self.json(&self.operator, "POST", "/v1/tokens", &body).await.unwrap();
+        let made = self
+            .json(&self.operator, "POST", "/v1/tokens", &body)
+            .await
+            .unwrap();
         let made: Value = serde_json::from_str(&made.body).unwrap();
         self.bearer(made["token"].as_str().unwrap())
     }
@@ -131,7 +137,10 @@ impl Stage {
     /// The same workload, with an elevated SVID.
     pub(crate) async fn elevated(&self, caller: &Caller, scope: &str) -> Caller {
         let ask = json!({ "scope": scope, "reason": "a customer waits" });
-        let opened = self.json(caller, "POST", "/v1/elevations", &ask).await.unwrap();
+        let opened = self
+            .json(caller, "POST", "/v1/elevations", &ask)
+            .await
+            .unwrap();
         assert_eq!(opened.status, 201, "{}", opened.body);
         let chain = self.mint(caller, &json!({ "scope": scope })).await.unwrap();
         let key = PrivateKey::from_pkcs8_pem(&caller.key.to_pkcs8_pem().unwrap()).unwrap();
@@ -139,7 +148,9 @@ impl Stage {
     }
 
     fn holding(&self, chain: Vec<Certificate>, key: PrivateKey) -> Caller {
-        let chain = chain.iter().map(|one| CertificateDer::from(one.der().to_vec()));
+        let chain = chain
+            .iter()
+            .map(|one| CertificateDer::from(one.der().to_vec()));
         let leaf = Leaf {
             chain: chain.collect(),
             key: key_der(&key),
@@ -181,7 +192,8 @@ impl Stage {
             body => body.to_string(),
         };
         let json = "content-type: application/json\r\n";
-        self.ask(caller, method, target, json, text.as_bytes()).await
+        self.ask(caller, method, target, json, text.as_bytes())
+            .await
     }
 
     /// Asks with these header lines and this body, over a connection of its own.
@@ -254,7 +266,9 @@ pub(crate) fn entry(subject: &str) -> Value {
 pub(crate) fn said(answer: Option<Answer>) -> String {
     match answer {
         None => "connection ended".to_owned(),
-        Some(answer) => format!("{} {}", answer.status, answer.code()).trim().to_owned(),
+        Some(answer) => format!("{} {}", answer.status, answer.code())
+            .trim()
+            .to_owned(),
     }
 }
 

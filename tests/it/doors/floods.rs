@@ -33,7 +33,11 @@ async fn a_window_that_never_opens_ends_its_stream_and_no_other() {
         ..Limits::standard()
     })
     .await;
-    let mut peer = house.stranger().frames(&[(INITIAL_WINDOW, 0)]).await.unwrap();
+    let mut peer = house
+        .stranger()
+        .frames(&[(INITIAL_WINDOW, 0)])
+        .await
+        .unwrap();
     peer.send(&get(1, "/who")).await;
     assert_eq!(peer.status(1).await, Some(200));
     // The body waits for a window until the stream is given up.

@@ -134,9 +134,9 @@ pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
 /// The header block of a `GET`: static names of RFC 7541 A, literals without compression.
 pub(crate) fn get_block(path: &str) -> Vec<u8> {
     [
-        &[0x82, 0x87][..],                // :method GET, :scheme https
-        &literal(4, path.as_bytes()),     // :path
-        &literal(1, b"protem.test"),      // :authority
+        &[0x82, 0x87][..],            // :method GET, :scheme https
+        &literal(4, path.as_bytes()), // :path
+        &literal(1, b"protem.test"),  // :authority
     ]
     .concat()
 }
@@ -187,7 +187,10 @@ fn status(block: &[u8]) -> Option<u16> {
                 let five = u16::from_str_radix(&bits[at..at + 5], 2).unwrap();
                 let (digit, width) = match five {
                     0..=2 => (five, 5),
-                    _ => (u16::from_str_radix(&bits[at..at + 6], 2).unwrap() - 0x19 + 3, 6),
+                    _ => (
+                        u16::from_str_radix(&bits[at..at + 6], 2).unwrap() - 0x19 + 3,
+                        6,
+                    ),
                 };
                 (at, digits) = (at + width, digits * 10 + digit);
             }

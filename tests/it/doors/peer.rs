@@ -59,10 +59,7 @@ impl Authority {
         let leaf = self.sign(&params);
         let provider = aws_lc_rs::default_provider();
         let key = provider.key_provider.load_private_key(leaf.key).unwrap();
-        Arc::new(SingleCertAndKey::from(CertifiedKey::new(
-            leaf.chain,
-            key,
-        )))
+        Arc::new(SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key)))
     }
 
     /// An SVID that begins at `from` and lives for `life`.
@@ -122,9 +119,7 @@ impl Client {
             .with_root_certificates(roots);
         let mut config = match leaf {
             None => builder.with_no_client_auth(),
-            Some(leaf) => builder
-                .with_client_auth_cert(leaf.chain, leaf.key)
-                .unwrap(),
+            Some(leaf) => builder.with_client_auth_cert(leaf.chain, leaf.key).unwrap(),
         };
         config.enable_early_data = true;
         config.send_ticket_request = Some(TicketRequest {

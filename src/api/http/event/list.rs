@@ -81,7 +81,12 @@ struct Place {
 impl Place {
     fn read(query: &EventQuery) -> Result<Self, Problem> {
         let Some(cursor) = &query.cursor else {
-            let after = query.after.and_then(EventNumber::new);
+            let after = query.after.unwrap_or(0);
+            if i64::try_from(after).is_err() {
+                let detail = "`after`: no event has such a number";
+                return Err(Problem::new(ProblemKind::Unprocessable, "field", detail));
+            }
+            let after = EventNumber::new(after);
             return Ok(Self { after, until: None });
         };
         let (after, until) = cursor.split_once('-').ok_or_else(page::wrong)?;
