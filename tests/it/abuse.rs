@@ -6,8 +6,11 @@
 //! outcome, and as many certificates as were answered.
 //! `PROTEM_WRITE_GOLDEN=1 cargo test --test it abuse::` writes the table anew; read the difference.
 
+mod answers;
+mod bodies;
 mod described;
 mod floods;
+mod forge;
 mod heads;
 mod mutants;
 mod names;
@@ -15,6 +18,7 @@ mod places;
 mod proofs;
 mod requests;
 pub(crate) mod stage;
+mod targets;
 mod transport;
 mod vectors;
 
@@ -75,6 +79,9 @@ async fn every_attack_gets_the_answer_of_the_table() {
     rows.extend(names::token_rows(&stage).await);
     rows.extend(transport::rows(&stage).await);
     rows.extend(heads::rows(&stage).await);
+    rows.extend(targets::rows(&stage).await);
+    rows.extend(bodies::rows(&stage).await);
+    rows.extend(answers::rows(&stage).await);
     rows.extend(floods::rows(&stage).await);
     rows.extend(places::rows(&stage).await);
     let wrong: Vec<String> = rows.iter().filter_map(Row::departure).collect();
@@ -229,7 +236,7 @@ fn table(rows: Vec<Row>) -> String {
     let mut text = format!(
         "# What was tried against it\n\n\
          Written by `PROTEM_WRITE_GOLDEN=1 cargo test --test it abuse::`, compared by every run.\n\
-         {live} attacks on one running server with what it answered, {named} that name their test.\n\
+         {live} attacks on one running server with its answers, {named} that name their test.\n\
          Observed begins with what is expected; `elsewhere` says which part of the house owes it.\n"
     );
     for (group, rows) in groups {

@@ -1,10 +1,10 @@
 //! A stream of HTTP/1.1 requests that hands on only heads with one reading.
 //!
 //! Promises: HTTP's own reader sees a head when it is whole and passed ([`Head`]), and of a body
-//! exactly as many bytes as the head says; what it makes of them is what was judged. A head with a
-//! fault is replaced by one that names the fault, so the refusal goes the way of every answer, after
-//! those to earlier requests, and ends the connection. Whoever writes such a head himself is refused
-//! alike.
+//! exactly as many bytes as the head says; what it makes of them is what was judged. A head with
+//! a fault is replaced by one that names the fault, so the refusal goes the way of every answer,
+//! after those to earlier requests, and ends the connection. Whoever writes such a head himself is
+//! refused alike.
 //! Refuses: every byte after a fault.
 
 use std::io;
@@ -152,7 +152,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
 fn refused(fault: HeadFault) -> BytesMut {
     let word = fault.word();
     let head = format!(
-        "GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n{REFUSED_HEAD}: {word}\r\n\r\n"
+        "GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\
+         {REFUSED_HEAD}: {word}\r\n\r\n"
     );
     BytesMut::from(head.as_str())
 }

@@ -46,11 +46,21 @@ async fn the_published_description_holds_under_generated_requests() {
         .await
         .unwrap();
     assert!(told.success, "{}\n{}", told.stdout, told.stderr);
+    let line = told.stdout.lines().find(|line| line.contains(" generated,"));
+    let made = line.and_then(|line| line.split_whitespace().next()?.parse::<u32>().ok());
+    assert!(
+        made.is_some_and(|made| REQUESTS_MIN <= made),
+        "{}",
+        told.stdout
+    );
+    println!("{}", told.stdout);
     whole(stage).await;
 }
 
 /// Requests made for each operation in the fuzzing phase.
 const EXAMPLES: &str = "25";
+/// Fewer than these would say little.
+const REQUESTS_MIN: u32 = 1_000;
 /// Names, spans and ids are texts in the description and have a narrower grammar, so a text that
 /// fits the description may be refused: with 422 and the field's name.
 const NOT_PROMISED: &str = "positive_data_acceptance";

@@ -256,8 +256,9 @@ async fn race(stage: &Stage) -> Row {
 }
 
 /// `{"alg":"RS256"}.{"iss":"kubernetes/serviceaccount","sub":"system:serviceaccount:demo:web"}.x`
-const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzL3NlcnZpY2VhY2NvdW50Iiwic3ViIjoic3lz\
+const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.\
+    eyJpc3MiOiJrdWJlcm5ldGVzL3NlcnZpY2VhY2NvdW50Iiwic3ViIjoic3lz\
     dGVtOnNlcnZpY2VhY2NvdW50OmRlbW86d2ViIn0.eA";
 /// `{"alg":"none"}.{"sub":"spiffe://dev.protem.test/ns/demo/sa/web"}.`
-const NONE: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzcGlmZmU6Ly9kZXYucHJvdGVtLnRlc3QvbnMvZGVtby9zYS93\
-    ZWIifQ.";
+const NONE: &str = "eyJhbGciOiJub25lIn0.\
+    eyJzdWIiOiJzcGlmZmU6Ly9kZXYucHJvdGVtLnRlc3QvbnMvZGVtby9zYS93ZWIifQ.";

@@ -208,7 +208,8 @@ impl Stage {
         let bearer = caller.bearer.as_ref();
         let bearer = bearer.map(|secret| format!("authorization: Bearer {secret}\r\n"));
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: protem.test\r\n{}{lines}content-length: {}\r\n\r\n",
+            "{method} {target} HTTP/1.1\r\nhost: protem.test\r\n{}{lines}\
+             content-length: {}\r\n\r\n",
             bearer.unwrap_or_default(),
             body.len(),
         );

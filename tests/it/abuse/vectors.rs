@@ -78,8 +78,9 @@ fn table(
 ) -> String {
     let mut text = format!(
         "# The X.509 vectors of others\n\n\
-         Written by `PROTEM_WRITE_GOLDEN=1 cargo test --test it abuse::vectors`. {files} files, each \
-         through every\nreader, none a panic. Requests without the words around their armour.\n\n## Requests\n\n| File | Verdict |\n|---|---|\n"
+         Written by `PROTEM_WRITE_GOLDEN=1 cargo test --test it abuse::vectors`.\n\
+         {files} files, each through every reader, none a panic. Of requests the armour alone.\n\n\
+         ## Requests\n\n| File | Verdict |\n|---|---|\n"
     );
     for (name, verdict) in requests {
         writeln!(text, "| {name} | {verdict} |").unwrap();
