@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -191,8 +191,8 @@ where
                 if timer.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
-                timer.as_mut().reset(Instant::now() + stall);
-                timer.as_mut().poll(cx).map(|()| ())
+                timer.set(sleep(stall));
+                timer.as_mut().poll(cx)
             })
             .await;
         });

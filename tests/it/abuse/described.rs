@@ -46,7 +46,10 @@ async fn the_published_description_holds_under_generated_requests() {
         .await
         .unwrap();
     assert!(told.success, "{}\n{}", told.stdout, told.stderr);
-    let line = told.stdout.lines().find(|line| line.contains(" generated,"));
+    let line = told
+        .stdout
+        .lines()
+        .find(|line| line.contains(" generated,"));
     let made = line.and_then(|line| line.split_whitespace().next()?.parse::<u32>().ok());
     assert!(
         made.is_some_and(|made| REQUESTS_MIN <= made),

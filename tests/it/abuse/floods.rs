@@ -172,7 +172,7 @@ async fn bomb(stage: &Stage) -> String {
     let block = [
         get_block("/v1/bundle"),
         remembered(b"x", &[b'y'; 4_000]),
-        vec![0x80 | 62; 4_000],
+        vec![0x80 | 0x3e; 4_000],
     ];
     peer.send(&frame(
         HEADERS,

@@ -27,7 +27,7 @@ impl Forge {
             .map(|file| file.unwrap().path())
             .find(|path| {
                 let file = path.file_name().unwrap().to_str().unwrap();
-                file.starts_with(name) && file.ends_with(".key")
+                file.starts_with(name) && path.extension().is_some_and(|end| end == "key")
             })
             .unwrap();
         let pem = std::fs::read(key.with_extension("pem")).unwrap();

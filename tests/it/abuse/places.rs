@@ -165,7 +165,7 @@ fn serve(config: &Path, words: &[&str]) -> String {
     let said = ran.stdout + &ran.stderr;
     assert!(!ran.success, "it served");
     let found = words.iter().find(|words| said.contains(**words));
-    found.map_or(said.clone(), |words| format!("refused: {words}"))
+    found.map_or_else(|| said.clone(), |words| format!("refused: {words}"))
 }
 
 /// D16: one idempotency key, two requests.

@@ -5,11 +5,12 @@
 //! Refuses: to know more than an attacker on the machine: it has the CA's keys and reads the log
 //! after the end.
 
-use std::cell::Cell;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use protem::x509::{Certificate, KeyKind, PrivateKey, read_chain, write_request};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -33,8 +34,9 @@ pub(crate) struct Stage {
     pub(crate) stranger: Caller,
     pub(crate) web: Caller,
     pub(crate) db: Caller,
-    minted: Cell<usize>,
-    live: Live,
+    minted: AtomicUsize,
+    /// Only its end touches it.
+    live: Mutex<Live>,
 }
 
 /// Somebody: a way to connect, what he shows, and his key.
@@ -72,8 +74,8 @@ impl Stage {
             stranger: nobody(),
             web: nobody(),
             db: nobody(),
-            minted: Cell::new(0),
-            live,
+            minted: AtomicUsize::new(0),
+            live: Mutex::new(live),
             directory,
             root,
         };
@@ -223,7 +225,8 @@ impl Stage {
         let answer = connection.answer().await;
         let minted = bytes.starts_with(b"POST /v1/svids")
             && answer.as_ref().is_some_and(|answer| answer.status == 201);
-        self.minted.set(self.minted.get() + usize::from(minted));
+        self.minted
+            .fetch_add(usize::from(minted), Ordering::Relaxed);
         answer
     }
 
@@ -239,17 +242,17 @@ impl Stage {
 
     /// How many SVIDs were answered.
     pub(crate) fn minted(&self) -> usize {
-        self.minted.get()
+        self.minted.load(Ordering::Relaxed)
     }
 
     /// Takes back what was counted twice.
     pub(crate) fn uncount(&self, minted: usize) {
-        self.minted.set(self.minted.get() - minted);
+        self.minted.fetch_sub(minted, Ordering::Relaxed);
     }
 
     /// Ends the server, and answers its log.
     pub(crate) fn end(self) -> (TempDir, Vec<String>) {
-        let (status, said) = self.live.terminate();
+        let (status, said) = self.live.into_inner().unwrap().terminate();
         assert_eq!(status.code(), Some(0), "{said:#?}");
         (self.directory, said)
     }
@@ -292,11 +295,12 @@ pub(crate) fn write_config(directory: &Path, api: SocketAddr, observe: SocketAdd
         fs::write(profiles.join(format!("{name}.toml")), text).unwrap();
     }
     let text = format!(
-        "trust_domain = \"dev.protem.test\"\ndata = {data:?}\nlisten = \"{api}\"\n\
+        "trust_domain = \"dev.protem.test\"\ndata = \"{data}\"\nlisten = \"{api}\"\n\
          observe = \"{observe}\"\ndns_names = [\"protem.test\", \"localhost\"]\n\
-         profiles = {profiles:?}\nfirst_policy = {policy:?}\nlog = \"info\"\nlog_json = true\n",
-        data = directory.join("data"),
-        policy = repository("policy"),
+         profiles = \"{profiles}\"\nfirst_policy = \"{policy}\"\nlog = \"info\"\nlog_json = true\n",
+        data = directory.join("data").display(),
+        profiles = profiles.display(),
+        policy = repository("policy").display(),
     );
     let path = directory.join("server.toml");
     fs::write(&path, text).unwrap();

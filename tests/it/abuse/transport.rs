@@ -223,7 +223,7 @@ async fn ends(stage: &Stage) -> Vec<Row> {
         .mint(&holder, &json!({}))
         .await
         .err()
-        .map_or("minted".to_owned(), said);
+        .map_or_else(|| "minted".to_owned(), said);
     vec![
         live(
             "M3",
