@@ -34,10 +34,10 @@
 //!
 //! `tests/golden/abuse.md` has a row for each attack of the groups C, S, T, M, H, D and K: what was
 //! sent to a running server, what was expected and what came back.
-//! `every_attack_gets_the_answer_of_the_table` makes them all again and compares, then looks whether
-//! the server is whole: no panic, ready, no gap in the ledger, every intent with its outcome, as
-//! many certificates as were answered. Where a door does not exist yet, the row says so and shows
-//! what stands in its place.
+//! `every_attack_gets_the_answer_of_the_table` makes them all again and compares, then looks
+//! whether the server is whole: no panic, ready, no gap in the ledger, every intent with its
+//! outcome, as many certificates as were answered. Where a door does not exist yet, the row says
+//! so and shows what stands in its place.
 //!
 //! # What holds today
 //!

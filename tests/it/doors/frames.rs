@@ -181,7 +181,8 @@ fn status(block: &[u8]) -> Option<u16> {
         // Digits 0 to 2 have five bits there, the others six (RFC 7541 B).
         [0x48 | 0x08, length, rest @ ..] if length & 0x80 != 0 => {
             let code = &rest[..usize::from(length & 0x7f)];
-            let bits: String = code.iter().map(|byte| format!("{byte:08b}")).collect();
+            let bits: Vec<String> = code.iter().map(|byte| format!("{byte:08b}")).collect();
+            let bits = bits.concat();
             let (mut at, mut digits) = (0, 0);
             for _ in 0..3 {
                 let five = u16::from_str_radix(&bits[at..at + 5], 2).unwrap();

@@ -273,6 +273,6 @@ pub(crate) fn trust_domains() -> Vec<Case> {
             "prod%2eexample".into(),
             "percent_encoding",
         ),
-        ("S2", "nothing", "".into(), "empty_trust_domain"),
+        ("S2", "nothing", String::new(), "empty_trust_domain"),
     ]
 }
