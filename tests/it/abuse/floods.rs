@@ -86,15 +86,9 @@ async fn open(stage: &Stage) -> Frames {
 
 /// Sends until the peer takes no more, then tells how it said good-bye.
 async fn flood(stage: &Stage, frames: impl Iterator<Item = Vec<u8>>) -> String {
-    let mut peer = open(stage).await;
-    for bytes in frames {
-        if !peer.send(&bytes).await {
-            break;
-        }
-    }
-    let told = match peer.until_end().await {
-        (Some(code), _) => format!("GOAWAY {code}"),
-        (None, _) => "connection ended".to_owned(),
+    let told = match open(stage).await.flood(frames).await {
+        Some(code) => format!("GOAWAY {code}"),
+        None => "connection ended".to_owned(),
     };
     assert!(alive(stage).await, "after a flood");
     told

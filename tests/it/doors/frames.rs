@@ -3,13 +3,13 @@
 //! Promises: every read ends: with a frame, or with the connection.
 //! Refuses: nothing; it sends whatever it is told.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// A connection of frames.
-pub(crate) struct Frames {
-    stream: TlsStream<TcpStream>,
+pub(crate) struct Frames<S = TlsStream<TcpStream>> {
+    stream: S,
     read: Vec<u8>,
 }
 
@@ -43,28 +43,31 @@ impl Frames {
         self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
-    /// The next frame; none when the connection has ended.
-    pub(crate) async fn next(&mut self) -> Option<Frame> {
-        loop {
-            if let Some(head) = self.read.get(..9) {
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-                let (kind, flags) = (head[3], head[4]);
-                let stream = u32::from_be_bytes(head[5..9].try_into().unwrap()) & STREAM_MASK;
-                if 9 + length <= self.read.len() {
-                    let body = self.read.drain(..9 + length).skip(9).collect();
-                    return Some(Frame {
-                        kind,
-                        flags,
-                        stream,
-                        body,
-                    });
+    /// Sends for as long as the peer takes it, and reads all the while, so that the good-bye is
+    /// heard; its error code.
+    pub(crate) async fn flood(self, frames: impl Iterator<Item = Vec<u8>>) -> Option<u32> {
+        let (reading, mut writing) = tokio::io::split(self.stream);
+        let mut reading = Frames {
+            stream: reading,
+            read: self.read,
+        };
+        let send = async {
+            for bytes in frames {
+                if writing.write_all(&bytes).await.is_err() || writing.flush().await.is_err() {
+                    return;
                 }
             }
-            match self.stream.read_buf(&mut self.read).await {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
+        };
+        let hear = async {
+            let mut code = None;
+            while let Some(frame) = reading.next().await {
+                if frame.kind == GOAWAY {
+                    code = Some(u32::from_be_bytes(frame.body[4..8].try_into().unwrap()));
+                }
             }
-        }
+            code
+        };
+        tokio::join!(send, hear).1
     }
 
     /// Answers settings and pings until the connection ends; the error code of its GOAWAY, and how
@@ -116,6 +119,32 @@ impl Frames {
             }
         }
         None
+    }
+}
+
+impl<S: AsyncRead + Unpin> Frames<S> {
+    /// The next frame; none when the connection has ended.
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(head) = self.read.get(..9) {
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                let (kind, flags) = (head[3], head[4]);
+                let stream = u32::from_be_bytes(head[5..9].try_into().unwrap()) & STREAM_MASK;
+                if 9 + length <= self.read.len() {
+                    let body = self.read.drain(..9 + length).skip(9).collect();
+                    return Some(Frame {
+                        kind,
+                        flags,
+                        stream,
+                        body,
+                    });
+                }
+            }
+            match self.stream.read_buf(&mut self.read).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
     }
 }
 
