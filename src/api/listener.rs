@@ -3,15 +3,17 @@
 //! Promises: a connection is closed at its peer's notAfter, whatever it is doing, and no session is
 //! resumed ([`tls`]), so an expired certificate opens nothing and keeps nothing open (assurance M1
 //! to M3). Every wait, size and count has a limit ([`limits`]). The end is graceful and has an end.
-//! Nobody is left without a word: beyond the limits there is a reserve ([`Lane`]), and beyond that
-//! a TLS alert.
+//! Over HTTP/1.1 only a head with one reading gets further ([`head`]). Nobody is left without a
+//! word: beyond the limits there is a reserve ([`Lane`]), and beyond that a TLS alert.
 //! Refuses: peers that present a certificate which does not verify, and early data.
 
 mod connection;
 mod gate;
+pub mod head;
 pub mod limits;
 mod peer;
 mod stall;
+pub(crate) mod strict;
 pub mod tls;
 
 use std::error::Error;

@@ -182,6 +182,7 @@ const fn status(kind: ProblemKind) -> StatusCode {
         }
         ProblemKind::Conflict => StatusCode::CONFLICT,
         ProblemKind::Denied | ProblemKind::Forbidden => StatusCode::FORBIDDEN,
+        ProblemKind::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ProblemKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ProblemKind::LengthRequired => StatusCode::LENGTH_REQUIRED,
         ProblemKind::Malformed => StatusCode::BAD_REQUEST,
@@ -203,6 +204,7 @@ const fn title(kind: ProblemKind) -> &'static str {
         ProblemKind::Conflict => "The state does not allow it",
         ProblemKind::Denied => "Policy denies it",
         ProblemKind::Forbidden => "The caller may not do this",
+        ProblemKind::HeadTooLarge => "The request's head is too large",
         ProblemKind::Internal => "The server failed",
         ProblemKind::LengthRequired => "The request does not say its length",
         ProblemKind::Malformed => "The request cannot be read",

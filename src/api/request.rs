@@ -4,8 +4,8 @@
 //! act that has begun is carried to its end though its caller hangs up, so that nothing stays half
 //! recorded; an answer is never cached.
 //! Refuses: a peer whose certificate has ended, whoever came beyond the limits and is no operator,
-//! a request without exactly one host (assurance H3), and a request body without a stated length
-//! (H2: no chunks, so no two readings of one body).
+//! a request without exactly one host (assurance H3), a head with a fault ([`HeadFault`]), and a
+//! request body without a stated length (H2: no chunks, so no two readings of one body).
 
 mod drain;
 
@@ -24,7 +24,9 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::Instrument as _;
 
 use crate::api::extract::names_operator;
+use crate::api::listener::head::HeadFault;
 use crate::api::listener::limits::COME_BACK;
+use crate::api::listener::strict::REFUSED_HEAD;
 use crate::api::listener::{Lane, Peer};
 use crate::api::problem::Problem;
 use crate::api::request::drain::Shared;
@@ -175,6 +177,9 @@ async fn carry(
 }
 
 fn admit(passage: &Passage, request: &Request) -> Result<(), Problem> {
+    if let Some(word) = request.headers().get(REFUSED_HEAD) {
+        return Err(refused_head(HeadFault::of(word.as_bytes())));
+    }
     let peer = request.extensions().get::<Peer>();
     if !peer.is_none_or(|peer| peer.is_current(passage.clock.now())) {
         return Err(Problem::new(
@@ -194,14 +199,29 @@ fn admit(passage: &Passage, request: &Request) -> Result<(), Problem> {
         .with_next("close connections that you do not use, or come back later"));
     }
     if request.headers().contains_key(TRANSFER_ENCODING) {
-        return Err(Problem::new(
-            ProblemKind::LengthRequired,
-            "transfer_encoding",
-            "request bodies are not read in chunks",
-        )
-        .with_next("send `Content-Length` and no `Transfer-Encoding`"));
+        return Err(refused_head(Some(HeadFault::Chunked)));
     }
     one_host(request)
+}
+
+/// Why a head was not read; without a fault it is somebody's who only says so.
+fn refused_head(fault: Option<HeadFault>) -> Problem {
+    let fault = fault.unwrap_or(HeadFault::Header);
+    let (code, detail) = (fault.word(), fault.to_string());
+    match fault {
+        HeadFault::Chunked => Problem::new(ProblemKind::LengthRequired, code, detail)
+            .with_next("send `Content-Length` and no `Transfer-Encoding`"),
+        HeadFault::TooLarge | HeadFault::TooMany => {
+            Problem::new(ProblemKind::HeadTooLarge, code, detail)
+        }
+        HeadFault::Header
+        | HeadFault::Length
+        | HeadFault::LineEnd
+        | HeadFault::RequestLine
+        | HeadFault::Target
+        | HeadFault::TwoLengths
+        | HeadFault::Version => Problem::new(ProblemKind::Malformed, code, detail),
+    }
 }
 
 /// Exactly one host (RFC 9112 3.2): in the target, in `Host`, or the same in both.

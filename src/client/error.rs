@@ -196,6 +196,7 @@ const fn is_final(kind: ProblemKind) -> bool {
         | ProblemKind::Unavailable => false,
         ProblemKind::Denied
         | ProblemKind::Forbidden
+        | ProblemKind::HeadTooLarge
         | ProblemKind::LengthRequired
         | ProblemKind::Malformed
         | ProblemKind::MethodNotAllowed

@@ -35,6 +35,15 @@
 //! - **Policy to engine.** A bundle is a stranger's program: bounded, validated, unable to permit
 //!   what the guardrails forbid.
 //!
+//! # What was tried
+//!
+//! `tests/golden/abuse.md` has a row for each attack of the groups C, S, T, M, H, D and K: what was
+//! sent to a running server, what was expected and what came back.
+//! `every_attack_gets_the_answer_of_the_table` makes them all again and compares, then looks
+//! whether the server is whole: no panic, ready, no gap in the ledger, every intent with its
+//! outcome, as many certificates as were answered. Where a door does not exist yet, the row says
+//! so and shows what stands in its place.
+//!
 //! # What holds today
 //!
 //! ## A workload that wants more than its due
@@ -107,11 +116,15 @@
 //! - **A foreign name that looks elevated, or like a subject of ours.**
 //!   `a_foreign_subject_has_one_name_here`,
 //!   `strangers::arrangement_c_foreign_svids_are_elevated_under_their_names_here`.
-//! - **Smuggling.** One host, one length, no chunks, no compression, no key twice.
-//!   `doors::a_request_names_exactly_one_host`, `doors::a_body_is_read_in_one_way`.
+//! - **Smuggling.** One host, one length, no bare LF, no chunks, no compression, no key twice, no
+//!   list for an object. `doors::a_request_names_exactly_one_host`,
+//!   `doors::a_body_is_read_in_one_way`, `doors::a_request_behind_a_refused_head_is_never_read`,
+//!   `http_reads_what_was_judged_and_nothing_else`.
 //! - **Slow and many.** Heads, bodies, writes, idle and old connections, streams and resets have
 //!   limits. `doors::what_is_silent_or_slow_is_closed`,
-//!   `a_neighbour_cannot_take_the_place_of_others`, `a_peer_that_takes_nothing_is_given_up`.
+//!   `a_neighbour_cannot_take_the_place_of_others`, `a_peer_that_takes_nothing_is_given_up`,
+//!   `a_window_that_never_opens_ends_its_stream_and_no_other`,
+//!   `pings_do_not_keep_an_idle_connection`.
 //! - **Floods.** Refusals of one caller are recorded up to a rate and counted beyond it; strangers
 //!   are counted by network; nobody else waits for it.
 //!   `limits::a_flood_of_refusals_is_counted_and_disturbs_nobody`,

@@ -24,6 +24,8 @@ pub enum ProblemKind {
     Denied,
     /// The caller is known and may not do this.
     Forbidden,
+    /// The request's head is larger than allowed.
+    HeadTooLarge,
     /// Something broke inside.
     Internal,
     /// The request says its length wrongly or not at all.
@@ -93,11 +95,12 @@ pub struct UnknownProblem;
 
 impl ProblemKind {
     /// Every kind, in the order of their words.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ClockInDoubt,
         Self::Conflict,
         Self::Denied,
         Self::Forbidden,
+        Self::HeadTooLarge,
         Self::Internal,
         Self::LengthRequired,
         Self::Malformed,
@@ -122,6 +125,7 @@ impl ProblemKind {
             Self::Conflict => "conflict",
             Self::Denied => "denied",
             Self::Forbidden => "forbidden",
+            Self::HeadTooLarge => "head-too-large",
             Self::Internal => "internal",
             Self::LengthRequired => "length-required",
             Self::Malformed => "malformed",

@@ -3,169 +3,23 @@
 //! What is promised: no resumption of any kind, the end of a connection at its certificate's end,
 //! limits on every wait and count, one host, no chunks, an end that comes.
 
-mod peer;
-mod wire;
+mod floods;
+pub(crate) mod frames;
+mod house;
+pub(crate) mod peer;
+pub(crate) mod wire;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::{get, post};
-use protem::api::extract::{Json, Query};
 use protem::api::listener::limits::Limits;
-use protem::api::listener::{Door, Peer, Transport, tls};
-use protem::api::request::Passage;
-use protem::api::traffic::Traffic;
 use protem::attestation::Bearer;
 use protem::id::entropy::Entropy;
-use protem::time::{Clock, ManualClock, Seconds, Timestamp};
-use protem::wire::elevation::ElevationRequest;
-use protem::wire::page::PageQuery;
+use protem::time::{Seconds, Timestamp};
 use rustls::HandshakeKind;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use house::{House, noon};
 use peer::{Authority, Client};
 use wire::{Answer, Http1};
-
-/// Acts that begin when they are asked for and end when the test says so.
-#[derive(Clone)]
-struct Acts {
-    begun: watch::Sender<usize>,
-    done: watch::Sender<usize>,
-    may_end: watch::Sender<bool>,
-}
-
-impl Default for Acts {
-    fn default() -> Self {
-        Self {
-            begun: watch::Sender::new(0),
-            done: watch::Sender::new(0),
-            may_end: watch::Sender::new(false),
-        }
-    }
-}
-
-impl Acts {
-    async fn act(&self) -> &'static str {
-        self.begun.send_modify(|count| *count += 1);
-        self.may_end.subscribe().wait_for(|may| *may).await.unwrap();
-        self.done.send_modify(|count| *count += 1);
-        "done"
-    }
-
-    async fn never(&self) -> &'static str {
-        self.begun.send_modify(|count| *count += 1);
-        std::future::pending().await
-    }
-
-    async fn begun(&self, wanted: usize) {
-        self.begun
-            .subscribe()
-            .wait_for(|begun| wanted <= *begun)
-            .await
-            .unwrap();
-    }
-
-    fn may_end(&self) {
-        self.may_end.send_replace(true);
-    }
-}
-
-/// A door on a port of its own, and what its tests hold in hand.
-struct House {
-    address: std::net::SocketAddr,
-    authority: Authority,
-    clock: Arc<ManualClock>,
-    tracker: TaskTracker,
-    stop: CancellationToken,
-    acts: Acts,
-    serving: tokio::task::JoinHandle<()>,
-}
-
-impl House {
-    async fn open() -> Self {
-        Self::with(Limits::standard()).await
-    }
-
-    async fn with(limits: Limits) -> Self {
-        let authority = Authority::new();
-        let clock = Arc::new(ManualClock::new(noon()));
-        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let acts = Acts::default();
-        let verifier = tls::client_verifier([authority.root_der()]).unwrap();
-        let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let config = tls::server_config(authority.server(), verifier, shared.clone()).unwrap();
-        let passage = Passage {
-            clock: shared.clone(),
-            entropy: Arc::new(Entropy::seeded(1)),
-            tracker: tracker.clone(),
-            traffic: Traffic::default(),
-        };
-        let door = Door {
-            transport: Transport::Tls(Arc::new(config)),
-            router: passage.before(routes(&acts)),
-            limits,
-            clock: shared,
-            unproved: Arc::new(|_, _| ()),
-            tracker: tracker.clone(),
-            traffic: Traffic::default(),
-            stop: stop.clone(),
-        };
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self {
-            address: socket.local_addr().unwrap(),
-            authority,
-            clock,
-            tracker,
-            stop,
-            acts,
-            serving: tokio::spawn(door.serve(socket)),
-        }
-    }
-
-    /// Stops the door and waits until nothing of it is left.
-    async fn end(&mut self) {
-        self.stop.cancel();
-        self.tracker.close();
-        self.tracker.wait().await;
-        (&mut self.serving).await.unwrap();
-    }
-
-    fn stranger(&self) -> Client {
-        Client::new(self.address, &self.authority, None)
-    }
-
-    /// A client whose certificate ends `life` after noon.
-    fn workload(&self, life: Seconds) -> Client {
-        let web = self.authority.svid("spiffe://td.example/web", noon(), life);
-        Client::new(self.address, &self.authority, Some(web))
-    }
-}
-
-fn noon() -> Timestamp {
-    "2026-01-31T12:00:00Z".parse().unwrap()
-}
-
-fn routes(acts: &Acts) -> Router {
-    let (acting, waiting) = (acts.clone(), acts.clone());
-    Router::new()
-        .route("/who", get(who))
-        .route("/panic", get(async || -> &'static str { panic!("a bug") }))
-        .route("/ask", post(async |_: Json<ElevationRequest>| "asked"))
-        .route("/list", get(async |_: Query<PageQuery>| "listed"))
-        .route("/act", post(async move || acting.act().await))
-        .route("/never", get(async move || waiting.never().await))
-}
-
-async fn who(axum::Extension(peer): axum::Extension<Peer>) -> String {
-    match peer.certificate {
-        None => "nobody".to_owned(),
-        Some(names) => names.uris.join(","),
-    }
-}
 
 #[tokio::test]
 async fn a_peer_is_who_its_certificate_says_or_nobody() {
@@ -296,7 +150,7 @@ async fn a_body_is_read_in_one_way() {
         ("content-length: 13\r\n\r\n{\"scope\":\"a\"}", 200),
         (
             "content-length: 13\r\ncontent-length: 13\r\n\r\n{\"scope\":\"a\"}",
-            200,
+            400,
         ),
         (
             "content-length: 13\r\ncontent-length: 14\r\n\r\n{\"scope\":\"a\"}",
@@ -308,13 +162,13 @@ async fn a_body_is_read_in_one_way() {
         ("transfer-encoding: chunked\r\n\r\n0\r\n\r\n", 411),
         (
             "content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-            411,
+            400,
         ),
         (
             "transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
-            411,
+            400,
         ),
-        ("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
+        ("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 411),
         ("content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}", 415),
     ] {
         let answer = raw(&house, &format!("{ask}{rest}")).await.unwrap();
@@ -328,25 +182,46 @@ async fn heads_are_bounded_and_strict() {
     let line = |count: usize, text: &str| {
         format!("GET /who HTTP/1.1\r\nhost: a\r\n{}\r\n", text.repeat(count))
     };
-    assert_eq!(
-        raw(&house, &line(65, "a: b\r\n")).await.unwrap().status,
-        431
-    );
     let long = format!("x: {}\r\n", "y".repeat(1_000));
-    assert_eq!(raw(&house, &line(20, &long)).await.unwrap().status, 431);
-    for bad in [
-        " a: b\r\n",
-        "a : b\r\n",
-        "a: b\r\n c\r\n",
-        "a: \0\r\n",
-        "\u{e9}: b\r\n",
-    ] {
-        assert_eq!(
-            raw(&house, &line(1, bad)).await.unwrap().status,
+    for (head, status, code) in [
+        (line(65, "a: b\r\n"), 431, "headers_too_many"),
+        (line(20, &long), 431, "head_too_large"),
+        (line(1, " a: b\r\n"), 400, "header_invalid"),
+        (line(1, "a : b\r\n"), 400, "header_invalid"),
+        (line(1, "a: b\r\n c\r\n"), 400, "header_invalid"),
+        (line(1, "a: \0\r\n"), 400, "header_invalid"),
+        (line(1, "\u{e9}: b\r\n"), 400, "header_invalid"),
+        (line(1, "a: b\n"), 400, "line_end"),
+        (line(1, "a: b\r"), 400, "line_end"),
+        (line(1, "protem-refused-head: version\r\n"), 400, "version"),
+        (
+            line(1, "protem-refused-head: none\r\n"),
             400,
-            "{bad:?}"
+            "header_invalid",
+        ),
+    ] {
+        let answer = raw(&house, &head).await.unwrap();
+        let document = answer.header("content-type");
+        assert_eq!(document, Some("application/problem+json"), "{head:?}");
+        assert_eq!(
+            (answer.status, answer.code()),
+            (status, code.into()),
+            "{head:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_request_behind_a_refused_head_is_never_read() {
+    let house = House::open().await;
+    let mut connection = house.stranger().http1().await.unwrap();
+    let first = "GET /who HTTP/1.1\r\nhost: a\r\n\r\n";
+    connection
+        .send(format!("{first}GET /who HTTP/1.1\nhost: a\r\n\r\n{first}"))
+        .await;
+    assert_eq!(connection.answer().await.unwrap().body, "nobody");
+    assert_eq!(connection.answer().await.unwrap().code(), "line_end");
+    assert_eq!(connection.rest().await, "", "and the connection is over");
 }
 
 #[tokio::test]

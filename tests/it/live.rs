@@ -65,25 +65,7 @@ impl Place {
         if let Some(policy) = &self.policy {
             command.arg("--policy").arg(policy);
         }
-        Self::start_command(command)
-    }
-
-    /// Starts a process, whatever its arguments.
-    pub(crate) fn start_command(mut command: Command) -> Live {
-        command.stdin(Stdio::null());
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let (sender, lines) = channel();
-        listen(child.stdout.take().unwrap(), sender.clone());
-        listen(child.stderr.take().unwrap(), sender);
-        Live {
-            child,
-            lines,
-            said: Vec::new(),
-        }
+        Live::start(command)
     }
 
     /// Starts the process and waits until it serves.
@@ -95,6 +77,24 @@ impl Place {
 }
 
 impl Live {
+    /// Starts a server and does not wait for it.
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (sender, lines) = channel();
+        listen(child.stdout.take().unwrap(), sender.clone());
+        listen(child.stderr.take().unwrap(), sender);
+        Self {
+            child,
+            lines,
+            said: Vec::new(),
+        }
+    }
+
     /// The process that was started.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
@@ -112,8 +112,9 @@ impl Live {
         self.until(|line| line.starts_with("protem serves "));
     }
 
+    /// Waits for a line.
     #[track_caller]
-    fn until(&mut self, wanted: impl Fn(&str) -> bool) {
+    pub(crate) fn until(&mut self, wanted: impl Fn(&str) -> bool) {
         let end = Instant::now() + START_LONGEST;
         while !self.said.iter().any(|line| wanted(line)) {
             match self.lines.recv_timeout(end - Instant::now().min(end)) {
@@ -216,7 +217,7 @@ fn listen(pipe: impl Read + Send + 'static, lines: Sender<String>) {
 
 /// A port below those that the system gives to outgoing connections: a client that asks while the
 /// server is away must not be given the server's own port.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let entropy = protem::id::entropy::Entropy::system();
     std::iter::repeat_with(|| 20_000 + u16::from_be_bytes(entropy.bytes()) % 12_000)
         .take(100)

@@ -29,6 +29,7 @@
     reason = "tables of cases are long, hold their rows by value, and write DER by hand"
 )]
 
+mod abuse;
 mod brought_issuer;
 mod certificates;
 mod cli;

@@ -16,7 +16,7 @@ use std::process::Command;
 use protem::metric::{Kind, table};
 use serde_json::Value;
 
-use super::live::Place;
+use super::live::{Live, Place};
 use super::tools::repository;
 
 #[test]
@@ -56,7 +56,7 @@ fn what_is_scraped_is_the_table() {
     fs::write(&config, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_protem"));
     command.args(["serve", "--config"]).arg(&config);
-    let mut live = Place::start_command(command);
+    let mut live = Live::start(command);
     live.until_said("serving");
     let url = fs::read_to_string(folder.path().join("data/server.url")).unwrap();
     assert_eq!(url, format!("https://127.0.0.1:{}", place.port));

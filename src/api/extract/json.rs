@@ -1,7 +1,8 @@
 //! A JSON body, read strictly.
 //!
 //! Promises: a problem names the field and the place; depth is bounded by the reader (128 levels).
-//! Refuses: unknown and double keys, NaN, text after the document, and anything that is not UTF-8.
+//! Refuses: a list where an object belongs, unknown and double keys, NaN, text after the document,
+//! and anything that is not UTF-8.
 
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
@@ -45,6 +46,14 @@ impl<const BYTES_MAX: usize> Raw<BYTES_MAX> {
                 ProblemKind::UnsupportedMediaType,
                 "content_type",
                 "this body must be `application/json`",
+            ));
+        }
+        if self.bytes.trim_ascii_start().first() == Some(&b'[') {
+            // The reader would take a list for the fields in their order.
+            return Err(Problem::new(
+                ProblemKind::Unprocessable,
+                "json_value",
+                "the body: a list, expected an object",
             ));
         }
         read(&self.bytes)
@@ -127,6 +136,17 @@ mod tests {
             assert_eq!(got, status, "{body}: {words}");
             assert!(words.contains(word), "{body}: {words}");
         }
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_fields_in_their_order() {
+        let body = |text: &'static str| Raw::<64> {
+            media_type: MediaType::Json,
+            bytes: text.into(),
+        };
+        assert!(body("{\"scope\":\"a\"}").json::<ElevationRequest>().is_ok());
+        let refused = body(" [\"a\"]").json::<ElevationRequest>().unwrap_err();
+        assert_eq!(refused.code(), "json_value");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::api::problem::Problem;
 use crate::id::EventNumber;
-use crate::wire::page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use crate::wire::page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, event_number};
 use crate::wire::problem::ProblemKind;
 
 /// How many rows a page holds at most.
@@ -23,12 +23,9 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
 
 /// The row that a cursor of rows by number names.
 pub(crate) fn number(cursor: Option<&str>) -> Result<Option<EventNumber>, Problem> {
-    cursor.map(|text| parse(text).ok_or_else(wrong)).transpose()
-}
-
-/// One event number, written as it is printed.
-pub(crate) fn parse(text: &str) -> Option<EventNumber> {
-    EventNumber::new(text.parse().ok()?)
+    cursor
+        .map(|text| event_number(text).ok_or_else(wrong))
+        .transpose()
 }
 
 /// The cursor of the following page; none when this one was not full.

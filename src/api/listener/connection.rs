@@ -5,8 +5,10 @@
 //! Refuses: protocol switches: the handshake agreed on one protocol, and no other is guessed.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -32,6 +34,7 @@ use crate::api::listener::limits::{
     PENDING_RESETS_MAX, PING_ANSWER_MAX, PING_EVERY, STREAM_SEND_BYTES_MAX, STREAMS_MAX,
 };
 use crate::api::listener::stall::Stall;
+use crate::api::listener::strict::Strict;
 use crate::time::Clock;
 
 /// What a connection needs.
@@ -63,7 +66,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Stall::new(stream, self.limits.write_stall));
+        let stream = Stall::new(stream, self.limits.write_stall);
         let open = watch::Sender::new(0_usize);
         let requests = open.subscribe();
         let (router, peer) = (self.router.clone(), self.peer.clone());
@@ -76,11 +79,11 @@ impl Connection {
                     .header_read_timeout(self.limits.head_read)
                     .max_headers(HEADERS_MAX)
                     .max_buf_size(HEAD_BYTES_MAX)
-                    .serve_connection(io, service);
+                    .serve_connection(TokioIo::new(Strict::new(stream)), service);
                 Box::pin(self.drive(Box::pin(connection), requests))
             }
             Protocol::Http2 => {
-                let connection = http2::Builder::new(Tracked(self.tracker.clone()))
+                let connection = http2::Builder::new(self.streams())
                     .timer(TokioTimer::new())
                     .max_concurrent_streams(STREAMS_MAX)
                     .max_header_list_size(HEADER_LIST_BYTES_MAX)
@@ -89,7 +92,7 @@ impl Connection {
                     .max_send_buf_size(STREAM_SEND_BYTES_MAX)
                     .keep_alive_interval(PING_EVERY)
                     .keep_alive_timeout(PING_ANSWER_MAX)
-                    .serve_connection(io, service);
+                    .serve_connection(TokioIo::new(stream), service);
                 Box::pin(self.drive(Box::pin(connection), requests))
             }
         }
@@ -127,6 +130,13 @@ impl Connection {
         }
     }
 
+    fn streams(&self) -> Streams {
+        Streams {
+            tracker: self.tracker.clone(),
+            stall: self.limits.stream_stall,
+        }
+    }
+
     /// Ends at the peer's notAfter by the protem clock; never for a peer without a certificate.
     async fn expiry(&self) {
         let Some(not_after) = self.peer.not_after() else {
@@ -159,16 +169,36 @@ impl Drop for OpenRequest {
     }
 }
 
-/// Spawns the streams of an HTTP/2 connection where the end of the server waits for them.
+/// Spawns the streams of an HTTP/2 connection where the end of the server waits for them. A stream
+/// that makes no step for long is reset: a peer that opens no window for an answer would otherwise
+/// hold it for as long as the connection lives (assurance H1).
 #[derive(Clone)]
-struct Tracked(TaskTracker);
+struct Streams {
+    tracker: TaskTracker,
+    stall: Duration,
+}
 
-impl<F> Executor<F> for Tracked
+impl<F> Executor<F> for Streams
 where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.0.spawn(stream);
+        let stall = self.stall;
+        self.tracker.spawn(async move {
+            let (mut stream, mut timer) = (pin!(stream), pin!(sleep(stall)));
+            poll_fn(|cx| {
+                if stream.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                // Woken by the timer alone: what it waited for has not come.
+                if timer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                timer.set(sleep(stall));
+                timer.as_mut().poll(cx)
+            })
+            .await;
+        });
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Limits {
     pub age: Duration,
     /// Without the peer taking a single byte of what is written (slow read).
     pub write_stall: Duration,
+    /// Without any step of one HTTP/2 stream: its handler, its body, or the peer's window for its
+    /// answer. Longer than any wait of a handler.
+    pub stream_stall: Duration,
     /// For requests in flight to end after a graceful end has begun.
     pub drain: Duration,
 }
@@ -48,6 +51,7 @@ impl Limits {
             idle: IDLE_MAX,
             age: AGE_MAX,
             write_stall: WRITE_STALL_MAX,
+            stream_stall: STREAM_STALL_MAX,
             drain: DRAIN_MAX,
         }
     }
@@ -91,6 +95,7 @@ const HEAD_READ_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_mins(2);
 const AGE_MAX: Duration = Duration::from_hours(1);
 const WRITE_STALL_MAX: Duration = Duration::from_secs(20);
+const STREAM_STALL_MAX: Duration = Duration::from_secs(90);
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 /// One HTTP/1.1 request head with its line, in bytes; also hyper's read buffer.

@@ -147,6 +147,20 @@
 //! Two ways to say how long a body is are how requests are smuggled, and unpacking undoes a bound.
 //! Price: a client must know the length before it sends.
 //!
+//! # HTTP/1.1 heads are judged before HTTP's own reader sees them
+//!
+//! The library under the door takes bare LF for a line's end and answers other faults without a
+//! document. A reader of a few lines stands before it, hands on whole heads with one reading, and
+//! puts a head that names the fault in place of one without. So a refusal has its document, its log
+//! line and its place after earlier answers. Price: one copy of what comes over HTTP/1.1, and some
+//! heads that RFC 9112 would forgive, such as an empty line in front. HTTP/2 pays nothing.
+//! Alternative: to break the connection without a word.
+//!
+//! # An HTTP/2 stream that makes no step is reset
+//!
+//! After 90 s, which is longer than any wait of a handler. A peer that opens no window for its
+//! answer would hold it for as long as the connection lives. Price: a timer for each stream.
+//!
 //! # The status of a problem is chosen in one place
 //!
 //! `api::problem` maps closed lists without wildcard: a new way to be refused does not compile

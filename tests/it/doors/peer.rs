@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::frames::Frames;
 use super::wire::{Http1, Http2};
 
 /// A root and what it signs.
@@ -25,10 +26,10 @@ pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A leaf and its key.
+/// A leaf with what stands above it, and its key.
 pub(crate) struct Leaf {
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 /// Opens connections to one door, as one peer, with one memory of sessions.
@@ -58,10 +59,7 @@ impl Authority {
         let leaf = self.sign(&params);
         let provider = aws_lc_rs::default_provider();
         let key = provider.key_provider.load_private_key(leaf.key).unwrap();
-        Arc::new(SingleCertAndKey::from(CertifiedKey::new(
-            vec![leaf.certificate],
-            key,
-        )))
+        Arc::new(SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key)))
     }
 
     /// An SVID that begins at `from` and lives for `life`.
@@ -98,7 +96,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Leaf {
-            certificate: certificate.der().clone(),
+            chain: vec![certificate.der().clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         }
     }
@@ -107,10 +105,13 @@ impl Authority {
 impl Client {
     /// A client that tries to resume whatever it can, and asks for tickets by itself (RFC 9149).
     pub(crate) fn new(address: SocketAddr, of: &Authority, leaf: Option<Leaf>) -> Self {
+        Self::trusting(address, of.root_der(), leaf)
+    }
+
+    /// As [`Self::new`], of an authority whose root (DER) alone is known.
+    pub(crate) fn trusting(address: SocketAddr, root: &[u8], leaf: Option<Leaf>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from(of.root_der()).into_owned())
-            .unwrap();
+        roots.add(CertificateDer::from(root).into_owned()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -118,9 +119,7 @@ impl Client {
             .with_root_certificates(roots);
         let mut config = match leaf {
             None => builder.with_no_client_auth(),
-            Some(leaf) => builder
-                .with_client_auth_cert(vec![leaf.certificate], leaf.key)
-                .unwrap(),
+            Some(leaf) => builder.with_client_auth_cert(leaf.chain, leaf.key).unwrap(),
         };
         config.enable_early_data = true;
         config.send_ticket_request = Some(TicketRequest {
@@ -140,7 +139,13 @@ impl Client {
         Some(Http2::over(self.connect("h2").await?).await)
     }
 
-    async fn connect(&self, alpn: &str) -> Option<TlsStream<TcpStream>> {
+    /// A connection of HTTP/2 frames, with these settings of ours.
+    pub(crate) async fn frames(&self, settings: &[(u16, u32)]) -> Option<Frames> {
+        Some(Frames::over(self.connect("h2").await?, settings).await)
+    }
+
+    /// A connection for which this protocol was offered; none where there is no handshake.
+    pub(crate) async fn connect(&self, alpn: &str) -> Option<TlsStream<TcpStream>> {
         let mut config = self.config.clone();
         config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         let tcp = TcpStream::connect(self.address).await.unwrap();

@@ -2,6 +2,7 @@
 //! HTTP/2.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -10,13 +11,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 /// One answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
@@ -59,8 +61,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bare<S> {
     }
 
     /// Sends bytes; that the peer has gone shows when the answer is read.
-    pub(crate) async fn send(&mut self, text: &str) {
-        let _ = self.stream.write_all(text.as_bytes()).await;
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
         let _ = self.stream.flush().await;
     }
 
@@ -112,8 +114,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bare<S> {
 
     /// Everything until the connection ends.
     pub(crate) async fn rest(&mut self) -> String {
+        String::from_utf8(self.rest_bytes().await).unwrap()
+    }
+
+    /// The same, where it may be no text.
+    pub(crate) async fn rest_bytes(&mut self) -> Vec<u8> {
         while self.more().await.is_some() {}
-        String::from_utf8(std::mem::take(&mut self.read)).unwrap()
+        std::mem::take(&mut self.read)
+    }
+
+    /// Everything, when the connection ends within the pause.
+    pub(crate) async fn ended_within(&mut self, pause: Duration) -> Option<String> {
+        timeout(pause, self.rest()).await.ok()
     }
 
     async fn more(&mut self) -> Option<()> {

@@ -2,7 +2,7 @@
 
 use crate::hostile_names::Case;
 
-pub(super) fn spiffe_ids() -> Vec<Case> {
+pub(crate) fn spiffe_ids() -> Vec<Case> {
     let td = "spiffe://dev.protem.test";
     let at = |path: &str| format!("{td}{path}");
     vec![
@@ -146,7 +146,7 @@ pub(super) fn spiffe_ids() -> Vec<Case> {
     ]
 }
 
-pub(super) fn scopes() -> Vec<Case> {
+pub(crate) fn scopes() -> Vec<Case> {
     vec![
         ("S9", "a slash", "db/read".into(), "character"),
         ("S9", "a star", "db.*".into(), "character"),
@@ -206,5 +206,73 @@ pub(super) fn scopes() -> Vec<Case> {
         ("S17", "a final newline", "db.read\n".into(), "character"),
         ("S17", "a final space", "db.read ".into(), "character"),
         ("S1", "percent encoding", "db%2eread".into(), "character"),
+    ]
+}
+
+pub(crate) fn trust_domains() -> Vec<Case> {
+    vec![
+        ("S7", "an IPv4 address", "10.0.0.1".into(), "ip_address"),
+        (
+            "S7",
+            "an IPv6 address",
+            "[::1]".into(),
+            "trust_domain_character",
+        ),
+        (
+            "S7",
+            "an IPv6 address without brackets",
+            "::1".into(),
+            "port",
+        ),
+        (
+            "S7",
+            "an underscore",
+            "prod_1.example".into(),
+            "trust_domain_character",
+        ),
+        (
+            "S3",
+            "upper case",
+            "Prod.example".into(),
+            "trust_domain_character",
+        ),
+        (
+            "S13",
+            "a wildcard",
+            "*.example".into(),
+            "trust_domain_character",
+        ),
+        ("S5", "a port", "prod.example:443".into(), "port"),
+        (
+            "S5",
+            "user information",
+            "root@prod.example".into(),
+            "user_information",
+        ),
+        (
+            "S17",
+            "a newline",
+            "prod.example\n".into(),
+            "trust_domain_character",
+        ),
+        (
+            "S2",
+            "an empty label",
+            "prod..example".into(),
+            "trust_domain_label",
+        ),
+        (
+            "S2",
+            "a final dot",
+            "prod.example.".into(),
+            "trust_domain_label",
+        ),
+        (
+            "S1",
+            "percent encoding",
+            "prod%2eexample".into(),
+            "percent_encoding",
+        ),
+        ("S2", "nothing", String::new(), "empty_trust_domain"),
     ]
 }

@@ -25,7 +25,7 @@ use crate::service::search;
 use crate::service::{Call, Service};
 use crate::store::EventFilter;
 use crate::wire::event::{EventQuery, EventView, StreamEnd, Trailer};
-use crate::wire::page::{PAGE_ROWS_MAX, Page};
+use crate::wire::page::{LedgerCursor, PAGE_ROWS_MAX, Page};
 use crate::wire::problem::{ProblemKind, ProblemView};
 
 /// Events that match every filter given.
@@ -71,7 +71,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// Where a query goes on, and where it ends: `<after>-<until>` as a cursor.
+/// Where a query goes on, and where it ends.
 #[derive(Clone, Copy, Default)]
 struct Place {
     after: Option<EventNumber>,
@@ -81,14 +81,18 @@ struct Place {
 impl Place {
     fn read(query: &EventQuery) -> Result<Self, Problem> {
         let Some(cursor) = &query.cursor else {
-            let after = query.after.and_then(EventNumber::new);
+            let after = query.after.unwrap_or(0);
+            if i64::try_from(after).is_err() {
+                let detail = "`after`: no event has such a number";
+                return Err(Problem::new(ProblemKind::Unprocessable, "field", detail));
+            }
+            let after = EventNumber::new(after);
             return Ok(Self { after, until: None });
         };
-        let (after, until) = cursor.split_once('-').ok_or_else(page::wrong)?;
-        let number = |text| page::parse(text).ok_or_else(page::wrong);
+        let cursor: LedgerCursor = cursor.parse().map_err(|_| page::wrong())?;
         Ok(Self {
-            after: Some(number(after)?),
-            until: Some(number(until)?),
+            after: Some(cursor.after),
+            until: Some(cursor.until),
         })
     }
 }
@@ -123,7 +127,7 @@ impl Search {
 
     fn cursor(&self) -> Option<String> {
         let (after, until) = (self.after?, self.begun.until?);
-        (after < until).then(|| format!("{after}-{until}"))
+        (after < until).then(|| LedgerCursor { after, until }.to_string())
     }
 
     fn stream(self) -> Response {

@@ -10,10 +10,10 @@ use axum::extract::State;
 
 use crate::api::extract::{Known, Segment};
 use crate::api::http::event::view;
-use crate::api::http::page;
 use crate::api::problem::Problem;
 use crate::service::{Service, ServiceError};
 use crate::wire::event::EventDetail;
+use crate::wire::page::event_number;
 use crate::wire::problem::ProblemView;
 
 /// One event with its exact bytes.
@@ -31,7 +31,7 @@ pub(crate) async fn answer(
     Known(call): Known,
     Segment(number): Segment<String>,
 ) -> Result<Json<EventDetail>, Problem> {
-    let number = page::parse(&number).ok_or(ServiceError::NotFound("event"))?;
+    let number = event_number(&number).ok_or(ServiceError::NotFound("event"))?;
     let sealed = service.event(&call, number).await?;
     Ok(Json(EventDetail {
         event: view(&sealed),
