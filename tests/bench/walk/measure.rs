@@ -1,18 +1,20 @@
 //! Measuring: how long one thing takes, and how much of a processor, many times.
 //!
 //! Promises: every figure of a table comes from the same run. The bound is taken again before each
-//! row, so that a machine that slows down slows both; the share is the bound's processor time
-//! divided by that of one thing, which is what one core can do of it as a part of what it could do
-//! of cryptography alone.
+//! row, so that a machine that slows down slows both, and as busily as the row is: alone where one
+//! thing is done at a time, on every core at once where many are, because cores that share their
+//! parts do less each. The share is the bound's processor time divided by that of one thing, which
+//! is what one core can do of it as a part of what it could do of cryptography alone.
 //! Refuses: to hide the spread: p50 and p99 stand beside each other.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The figures of one run.
 pub(crate) struct Table {
     rows: Vec<Row>,
-    bound: Box<dyn FnMut()>,
+    bound: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Whose processor time is counted.
@@ -44,20 +46,19 @@ struct Row {
 
 impl Table {
     /// A table whose shares are shares of what `bound` does.
-    pub(crate) fn new(bound: impl FnMut() + 'static) -> Self {
+    pub(crate) fn new(bound: impl Fn() + Send + Sync + 'static) -> Self {
         let mut table = Self {
             rows: Vec::new(),
-            bound: Box::new(bound),
+            bound: Arc::new(bound),
         };
-        let bound_us = table.bound_us();
-        let row = sequence("bound: one verify, one sign", bound_us, &mut table.bound);
-        table.rows.push(row);
+        let bound = Arc::clone(&table.bound);
+        table.measure("bound: one verify, one sign", move || bound());
         table
     }
 
     /// Measures something that blocks.
     pub(crate) fn measure(&mut self, name: &str, once: impl FnMut()) {
-        let bound_us = self.bound_us();
+        let bound_us = self.bound_us(1);
         self.rows.push(sequence(name, bound_us, once));
     }
 
@@ -75,7 +76,11 @@ impl Table {
         F: Fn(usize) -> R,
         R: Future<Output = ()> + Send + 'static,
     {
-        let bound_us = self.bound_us();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let bound_us = self.bound_us(match load {
+            Load::Waiting(at_once) => at_once.min(cores),
+            Load::Each(_) => cores,
+        });
         let (mut times, mut started) = (Vec::new(), 0_usize);
         let mut under_way = tokio::task::JoinSet::new();
         let (began, cpu_began) = (Instant::now(), cpu.used());
@@ -116,30 +121,39 @@ impl Table {
     /// The table, Markdown.
     pub(crate) fn render(&self) -> String {
         let mut text = String::from(
-            "| What | p50 us | p99 us | per second | CPU us each | share of the bound |\n\
-             |---|---|---|---|---|---|\n",
+            "| What | p50 us | p99 us | per second | CPU us each | bound us | share |\n\
+             |---|---|---|---|---|---|---|\n",
         );
         for row in &self.rows {
             text += &format!(
-                "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} |\n",
+                "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} |\n",
                 row.name,
                 row.p50_us,
                 row.p99_us,
                 row.per_s,
                 row.cpu_us,
+                row.bound_us,
                 row.bound_us / row.cpu_us,
             );
         }
         text
     }
 
-    fn bound_us(&mut self) -> f64 {
+    /// The bound's processor time, on so many threads at once.
+    fn bound_us(&self, threads: usize) -> f64 {
         let before = Cpu::Own.used();
-        for _ in 0..BOUND_TIMES {
-            (self.bound)();
-        }
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    for _ in 0..BOUND_TIMES {
+                        (self.bound)();
+                    }
+                });
+            }
+        });
         let used = Cpu::Own.used().saturating_sub(before);
-        used.as_secs_f64() * 1e6 / f64::from(BOUND_TIMES)
+        let done = BOUND_TIMES * u32::try_from(threads).unwrap();
+        used.as_secs_f64() * 1e6 / f64::from(done)
     }
 }
 
