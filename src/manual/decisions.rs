@@ -25,7 +25,6 @@
 //! - **Policy tests are TOML,** not Cedar's JSON. One test is one question with its answer.
 //! - **Policy time is cut to minutes.** See [`policies`].
 //! - **The kill switch asks policy.** There is no local socket yet.
-//! - **No buckets for each caller** before recording, and no counted overflow.
 //!
 //! Of the design's parts these do not exist yet: votes and people, signals, agent, gRPC, console,
 //! PostgreSQL, the Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators,
