@@ -15,6 +15,7 @@ pub mod entries;
 mod error;
 pub mod issue;
 mod metrics;
+mod obtain;
 pub mod operators;
 pub mod policies;
 pub mod revoke;

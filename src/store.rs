@@ -85,7 +85,7 @@ pub trait Store: sealed::Sealed + Send + Sync {
         limit: u32,
     ) -> Answer<'_, Vec<ElevationRow>>;
 
-    /// The open elevations of a subject for a scope, oldest first; at most `limit`.
+    /// The open elevations of a subject for a scope, newest first; at most `limit`.
     fn open_elevations(
         &self,
         subject: &Subject,

@@ -104,8 +104,8 @@ impl Workload {
         })
     }
 
-    /// The workload that a verified certificate of a foreign trust domain names. Its DNS names mean
-    /// nothing here.
+    /// The workload that a verified certificate of a foreign trust domain names. Its DNS names
+    /// mean nothing here, but that one which marks a scope is no base identity.
     ///
     /// # Errors
     /// As [`ForeignTrustDomain::subject`].
@@ -114,6 +114,11 @@ impl Workload {
         of: &ForeignTrustDomain,
     ) -> Result<Self, AttestationError> {
         let id = peer.spiffe_id()?;
+        // As another protem marks an elevated SVID under its `dns` encoding.
+        let marks_a_scope = |name: &String| name.split('.').any(|label| label == SCOPE_LABEL);
+        if peer.dns.iter().any(marks_a_scope) {
+            return Err(AttestationError::Elevated);
+        }
         Ok(Self {
             name: SvidName::Base(of.subject(&id)?),
             foreign: Some(id),
@@ -179,6 +184,9 @@ impl fmt::Display for Caller {
     }
 }
 
+/// The label before the trust domain in the DNS name of an elevated SVID (DESIGN section 6).
+const SCOPE_LABEL: &str = "scope";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,5 +218,26 @@ mod tests {
         ] {
             assert!(peer(&uris, &dns).is_err(), "{uris:?} {dns:?}");
         }
+    }
+
+    #[test]
+    fn a_foreign_svid_that_is_elevated_by_its_dns_name_makes_no_caller() {
+        let of = ForeignTrustDomain::new(
+            "other.example".parse().unwrap(),
+            "/foreign/other".to_owned(),
+            "td.example".parse().unwrap(),
+        );
+        let of = of.unwrap();
+        let names = |dns: &str| PeerNames {
+            uris: vec!["spiffe://other.example/web".to_owned()],
+            dns: vec![dns.to_owned()],
+            issuer_key_id: None,
+            key_sha256: [7; 32],
+            not_after: Timestamp::from_unix_s(9).unwrap(),
+        };
+        let workload = |dns| Workload::from_foreign_peer(&names(dns), &of);
+        assert!(workload("web.other.example").is_ok());
+        let refused = workload("db.read.scope.other.example").unwrap_err();
+        assert_eq!(refused, AttestationError::Elevated);
     }
 }

@@ -20,7 +20,7 @@ use crate::pki::issuing::Issuing;
 use crate::pki::keystore::{Keystore, KeystoreError};
 use crate::pki::plan::{Contents, Plan, PlanError, Recording};
 use crate::pki::profile::{IssuerName, Profile, ProfileName, Profiles};
-use crate::policy::{Act, Permit};
+use crate::policy::{Act, FactVersion, Permit};
 use crate::scope::SvidName;
 use crate::store::{Mint, RetryKey, StoreError};
 use crate::time::{Seconds, Timestamp};
@@ -78,6 +78,8 @@ pub struct MintTerms<'a> {
     pub instance: Instance,
     /// The elevation that is minted from.
     pub elevation: Option<&'a Elevation>,
+    /// The entry of a caller who asks for somebody else, which must hold too.
+    pub deputy: Option<FactVersion>,
     /// The token that is spent.
     pub spend: Option<TokenId>,
     /// What a repeated request is known by.
@@ -171,7 +173,11 @@ impl Authority {
         };
         let recording = Recording {
             event: svid_event(&permit, &name, &terms, now),
-            guards: permit.fact_versions(),
+            guards: permit
+                .fact_versions()
+                .into_iter()
+                .chain(terms.deputy)
+                .collect(),
             mint: terms.elevation.map(|elevation| Mint {
                 elevation: elevation.id,
                 instance: terms.instance,

@@ -250,12 +250,24 @@ impl Authority {
             if found.is_empty() {
                 return Ok(started);
             }
+            let (mut concluded, mut fault) = (false, None);
             for recorded in found {
-                if self.finish_leftover(store, recorded, now).await? {
-                    started.finished = started.finished.saturating_add(1);
-                } else {
-                    started.told = started.told.saturating_add(1);
+                match self.finish_leftover(store, recorded, now).await {
+                    Ok(true) => started.finished = started.finished.saturating_add(1),
+                    Ok(false) => started.told = started.told.saturating_add(1),
+                    // Whose walk was under way after all.
+                    Err(FinishError::Store(StoreError::Concluded)) => {}
+                    // One that cannot be finished must not keep the others from it.
+                    Err(error) => {
+                        fault = fault.or(Some(error));
+                        continue;
+                    }
                 }
+                concluded = true;
+            }
+            match fault {
+                Some(error) if !concluded => return Err(error),
+                Some(_) | None => {}
             }
         }
     }

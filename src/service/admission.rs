@@ -56,7 +56,7 @@ impl Service {
         let now = self.now();
         let end = end_of(&call.caller, now);
         let desk = &self.admission.desk;
-        let caller = call.caller.to_string();
+        let caller = party(&call.caller);
         let (turn, called) = oneshot::channel();
         let entered = lock(desk).enter(&caller, end, turn);
         let number = match entered {
@@ -117,11 +117,28 @@ impl fmt::Debug for Place {
     }
 }
 
-/// When the caller's own certificate ends, by which he is ranked.
+/// Whose share a place counts into: the subject's, whichever of its SVIDs came, so that scopes are
+/// no further shares; whom another authority vouches for apart, so that he takes nobody's.
+fn party(caller: &Caller) -> String {
+    match caller {
+        Caller::Workload(workload) => match &workload.foreign {
+            Some(foreign) => format!("foreign:{foreign}"),
+            None => format!("workload:{}", workload.name.subject()),
+        },
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) => caller.to_string(),
+    }
+}
+
+/// When the caller's own certificate ends, by which he is ranked. An elevated SVID renews nothing
+/// and a foreign one is renewed elsewhere: they stand in the middle, as those without do.
 fn end_of(caller: &Caller, now: Timestamp) -> Timestamp {
     match caller {
-        Caller::Workload(workload) => workload.not_after,
-        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) => {
+        Caller::Workload(workload)
+            if workload.foreign.is_none() && workload.name.scope().is_none() =>
+        {
+            workload.not_after
+        }
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) | Caller::Workload(_) => {
             now.plus(RANK_OF_STRANGERS)
         }
     }

@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::attestation::{
-    AttestationError, Caller, ForeignTrustDomain, Jws, KeySet, PeerNames, TokenError, TokenIssuer,
-    Workload,
+    AttestationError, Caller, Entry, ForeignTrustDomain, Jws, KeySet, Obtainer, PeerNames,
+    TokenError, TokenIssuer, Workload,
 };
-use crate::service::{Service, ServiceError};
+use crate::service::{Call, Service, ServiceError};
 use crate::time::{Seconds, Timestamp};
 
 /// Who else is let in; nobody by default.
@@ -94,6 +94,33 @@ impl Service {
         let ours = issuer.is_some_and(|key_id| self.authority.issues_under(key_id));
         let foreign = Some(id).filter(|_| !ours);
         Ok(Workload { foreign, ..own })
+    }
+}
+
+impl Service {
+    /// Lets in whom another authority vouches for only where his entry says so: nothing that the
+    /// subject may do is done in its name by somebody else's certificate.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotAllowed`], recorded.
+    pub async fn let_in(&self, call: &Call) -> Result<(), ServiceError> {
+        let Caller::Workload(workload) = &call.caller else {
+            return Ok(());
+        };
+        if workload.foreign.is_none() {
+            return Ok(());
+        }
+        let subject = workload.name.subject();
+        let standing = self.store.standing(Some(subject.clone()), None).await?;
+        // Without an entry there is nothing to do in its name; policy says so.
+        let says = |entry: Arc<Entry>| entry.terms.obtained_by.contains(&Obtainer::Foreign);
+        if standing.entry.is_none_or(says) {
+            return Ok(());
+        }
+        let rule = ServiceError::NotAllowed("the entry of this subject does not say `foreign`");
+        Err(self
+            .refused_by_rule(call, Some(subject), "not_foreign", rule)
+            .await)
     }
 }
 

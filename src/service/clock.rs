@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::audit::{Event, EventKind};
+use crate::audit::EventKind;
 use crate::policy::OperateVerb;
 use crate::service::{Call, Service, ServiceError};
 use crate::time::{Clock, Reading, Timestamp};
@@ -90,9 +90,10 @@ impl ClockWatch {
         (now.wall, state.doubt.clone())
     }
 
-    fn accept(&self) {
+    /// Believes a reading that an operator has accepted; one that jumped since is in doubt again.
+    fn accept(&self, reading: Reading) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.believed = self.clock.read();
+        state.believed = reading;
         state.doubt = None;
     }
 }
@@ -106,12 +107,13 @@ impl Service {
         self.operate(call, OperateVerb::AcceptClock).await?;
         let reason = self.reason(reason)?;
         let was = self.clock.doubt().unwrap_or_default();
-        let caller = call.caller.to_string();
-        let event = Event::new(EventKind::ClockAccepted, self.clock.now(), &caller)
+        let accepted = self.clock.clock.read();
+        let event = call
+            .event(EventKind::ClockAccepted, accepted.wall)
             .and("doubt", was)
             .and("reason", reason.commitment.to_string());
         self.store.append_with(event, reason).await?;
-        self.clock.accept();
+        self.clock.accept(accepted);
         Ok(())
     }
 }
@@ -147,7 +149,7 @@ mod tests {
         assert!(watch.sure().is_err());
         manual.advance(Seconds::new(1));
         assert!(watch.sure().is_err(), "doubt does not wear off");
-        watch.accept();
+        watch.accept(watch.clock.read());
         assert!(watch.sure().is_ok());
     }
 
@@ -162,7 +164,7 @@ mod tests {
             steps += 1;
         }
         assert_eq!(steps, 6, "five seconds are forgiven, not more");
-        watch.accept();
+        watch.accept(watch.clock.read());
         assert!(watch.sure().is_ok());
     }
 

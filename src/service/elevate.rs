@@ -6,15 +6,18 @@
 //! Refuses: elevated callers (guardrail), more than [`OPEN_PER_SUBJECT_MAX`] open elevations of
 //! one subject.
 
-use crate::attestation::Caller;
+use crate::attestation::{Caller, Entry};
 use crate::audit::{Event, EventKind, Key, Value};
 use crate::elevation::{Elevation, Instances, Request, Requester, State, Ticket};
 use crate::id::{ElevationId, EventNumber};
 use crate::identity::Subject;
-use crate::policy::{Act, Ask, Denial, OperateVerb, Outlook, Permit, Verdict, decide, suppose};
+use crate::policy::{
+    Act, Ask, Denial, FactVersion, OperateVerb, Outlook, Permit, Verdict, decide, suppose,
+};
 use crate::scope::Scope;
 use crate::service::ask::{principal, retrier, waits_for};
-use crate::service::issue::{elevate_act, is_let_in};
+use crate::service::issue::elevate_act;
+use crate::service::obtain::is_let_in;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
 use crate::time::{Seconds, Timestamp};
@@ -89,13 +92,8 @@ impl Service {
         };
         let subject = Some(request.subject.clone());
         let Standing { facts, entry, .. } = self.store.standing(subject, None).await?;
-        if entry.is_some_and(|entry| !is_let_in(&call.caller, &entry)) {
-            let rule = ServiceError::NotAllowed("the entry of this subject does not say `foreign`");
-            let subject = Some(&request.subject);
-            return Err(self
-                .refused_by_rule(call, subject, "not_foreign", rule)
-                .await);
-        }
+        let entry = entry.as_deref();
+        let deputy = self.deputy_of(call, &request.subject, entry).await?;
         // A scheduled request is asked for its start.
         let moment = request.not_before.unwrap_or(now);
         let verdict = decide(&policy.bundle, ask, facts, moment, Seconds::default());
@@ -109,13 +107,15 @@ impl Service {
         let (elevation, event, guards) = match verdict {
             Verdict::Permit(permit) => {
                 let event = permitted(call, &draft, &permit, now);
-                (draft, event, permit.fact_versions())
+                let guards = permit.fact_versions().into_iter().chain(deputy);
+                (draft, event, guards.collect())
             }
             Verdict::Denial(denial) => {
                 let (elevation, guards) = match denial.waits_for() {
                     Some(_) => {
                         let pending = Elevation::pending(id, request, waits_for(&denial));
-                        (pending, denial.fact_versions())
+                        let guards = denial.fact_versions().into_iter().chain(deputy);
+                        (pending, guards.collect())
                     }
                     // It opens nothing, so nothing must still hold. While minting is stopped the
                     // store would refuse the guard itself.
@@ -144,6 +144,28 @@ impl Service {
                 })))
             }
             Some(_) | None => Ok(opened.row),
+        }
+    }
+
+    /// The version of a deputy's own entry; refuses whom no entry lets in, recorded.
+    async fn deputy_of(
+        &self,
+        call: &Call,
+        subject: &Subject,
+        entry: Option<&Entry>,
+    ) -> Result<Option<FactVersion>, ServiceError> {
+        let known = if entry.is_some_and(|entry| !is_let_in(&call.caller, entry)) {
+            Err(ServiceError::NotAllowed(
+                "the entry of this subject does not say `foreign`",
+            ))
+        } else {
+            self.known(&call.caller, subject).await
+        };
+        match known {
+            Ok(deputy) => Ok(deputy),
+            Err(rule) => Err(self
+                .refused_by_rule(call, Some(subject), "not_an_obtainer", rule)
+                .await),
         }
     }
 

@@ -23,10 +23,11 @@ use crate::failpoint::{Point, reach};
 use crate::id::{ElevationId, Instance, TokenId};
 use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
-use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
+use crate::policy::{Act, Ask, ElevateAct, FactVersion, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::{principal, retrier};
 use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
+use crate::service::obtain::{is_let_in, obtains};
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
 use crate::store::{Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Stopwatch, Timestamp};
@@ -134,7 +135,10 @@ impl Service {
         };
         let elevation = match (request.elevation, &request.scope) {
             (Some(id), _) => Some(id),
-            (None, Some(scope)) => Some(self.open_for(&subject, scope, instance).await?),
+            (None, Some(scope)) => {
+                self.may_ask_for(&call.caller, &subject).await?;
+                Some(self.open_for(&subject, scope, instance).await?)
+            }
             (None, None) => None,
         };
         let walk = Walk {
@@ -187,7 +191,7 @@ impl Service {
             Verdict::Permit(permit) => permit,
             Verdict::Denial(denial) => return Err(self.refused(walk.call, &denial).await),
         };
-        self.known(&walk.call.caller, &walk.subject).await?;
+        let deputy = self.known(&walk.call.caller, &walk.subject).await?;
         // A permit for a pending elevation is what it waited for: policy or the hour has changed.
         if let Some(pending) = elevation.as_ref().filter(|one| is_pending(one)) {
             self.move_elevation(pending.clone(), Move::Approve, walk.call, None, now)
@@ -200,6 +204,7 @@ impl Service {
             caller: &walk.call.caller,
             instance: walk.instance,
             elevation: elevation.as_ref(),
+            deputy,
             spend: spent(&walk.call.caller),
             retry: walk.retry.clone(),
         };
@@ -260,15 +265,44 @@ impl Service {
 
     /// Refuses who asks for somebody else and is registered no more: his SVID may outlive his
     /// entry (assurance M8). The entry of the subject is policy's to judge.
-    async fn known(&self, caller: &Caller, subject: &Subject) -> Result<(), ServiceError> {
+    ///
+    /// Answers the version of his entry, which must still hold when what he asked for is recorded.
+    pub(crate) async fn known(
+        &self,
+        caller: &Caller,
+        subject: &Subject,
+    ) -> Result<Option<FactVersion>, ServiceError> {
         match caller.subject() {
             Some(own) if own != subject => {
                 let standing = self.store.standing(Some(own.clone()), None).await?;
                 let gone = ServiceError::NotAllowed("who asks has no registration entry any more");
                 let entry = standing.entry.filter(|entry| is_let_in(caller, entry));
-                entry.map(|_| ()).ok_or(gone)
+                let entry = entry.ok_or(gone)?;
+                Ok(Some(FactVersion::Entry(entry.id, entry.version)))
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Refuses strangers before anything is looked for in the subject's name: what is open is not
+    /// theirs to learn.
+    async fn may_ask_for(&self, caller: &Caller, subject: &Subject) -> Result<(), ServiceError> {
+        if caller.subject() == Some(subject) {
+            return Ok(());
+        }
+        let standing = self.store.standing(Some(subject.clone()), None).await?;
+        let is_deputy = |own: &Subject| {
+            let agent = Obtainer::Agent(own.id().clone());
+            let entry = standing.entry.as_ref();
+            entry.is_some_and(|entry| entry.terms.obtained_by.contains(&agent))
+        };
+        match caller {
+            Caller::Workload(workload) if is_deputy(workload.name.subject()) => Ok(()),
+            Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) | Caller::Workload(_) => {
+                Err(ServiceError::NotAllowed(
+                    "this caller may not obtain that SVID",
+                ))
+            }
         }
     }
 
@@ -321,7 +355,7 @@ impl Service {
             Instances::One(one) => one == instance,
             Instances::All | Instances::Count(_) => true,
         };
-        let newest = open.into_iter().rev().find(serves);
+        let newest = open.into_iter().find(serves);
         newest
             .map(|elevation| elevation.id)
             .ok_or(ServiceError::NoElevation)
@@ -370,45 +404,6 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         | ServiceError::Store(_)
         | ServiceError::Token
         | ServiceError::TooMany { .. } => None,
-    }
-}
-
-/// Whether the entry lets the caller obtain the base SVID.
-fn obtains(caller: &Caller, entry: &crate::attestation::Entry) -> bool {
-    let subject = &entry.terms.subject;
-    match caller {
-        Caller::Operator(_) => false,
-        Caller::Claimant(claimant) => {
-            let issuer = Obtainer::Issuer(claimant.issuer.to_string());
-            &claimant.subject == subject && entry.terms.obtained_by.contains(&issuer)
-        }
-        Caller::Token(_, own) => {
-            own == subject && entry.terms.obtained_by.contains(&Obtainer::Token)
-        }
-        // Who holds a scope obtains nothing with it, and a foreign base identity is renewed where
-        // it comes from.
-        Caller::Workload(workload)
-            if workload.name.scope().is_some() || workload.foreign.is_some() =>
-        {
-            false
-        }
-        Caller::Workload(workload) => {
-            let own = workload.name.subject();
-            let agent = Obtainer::Agent(own.id().clone());
-            own == subject && entry.renews_itself() || entry.terms.obtained_by.contains(&agent)
-        }
-    }
-}
-
-/// Whether the caller's entry lets him in by the way he came: for a subject that is registered for
-/// this trust domain alone, no foreign one vouches. An entry of somebody else says nothing of him.
-pub(crate) fn is_let_in(caller: &Caller, entry: &crate::attestation::Entry) -> bool {
-    match caller {
-        Caller::Workload(workload) if workload.foreign.is_some() => {
-            workload.name.subject() != &entry.terms.subject
-                || entry.terms.obtained_by.contains(&Obtainer::Foreign)
-        }
-        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) | Caller::Workload(_) => true,
     }
 }
 

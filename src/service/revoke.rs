@@ -253,8 +253,7 @@ impl Service {
         reason: Option<&Reason>,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        self.move_as(elevation, step, &call.caller.to_string(), reason, now)
-            .await
+        self.move_as(elevation, step, Some(call), reason, now).await
     }
 
     /// A move that no caller asked for.
@@ -263,15 +262,14 @@ impl Service {
         elevation: Elevation,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        self.move_as(elevation, Move::RunOut, SERVER, None, now)
-            .await
+        self.move_as(elevation, Move::RunOut, None, None, now).await
     }
 
     async fn move_as(
         &self,
         elevation: Elevation,
         step: Move,
-        caller: &str,
+        call: Option<&Call>,
         reason: Option<&Reason>,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
@@ -279,7 +277,11 @@ impl Service {
         let id = elevation.id;
         let after = elevation.moved(step, now)?;
         let (kind, outcome) = told(&after.state);
-        let event = Event::new(kind, now, caller)
+        let event = call.map_or_else(
+            || Event::new(kind, now, SERVER),
+            |call| call.event(kind, now),
+        );
+        let event = event
             .with(Key::Elevation, after.id.to_string())
             .with(Key::Outcome, outcome)
             .with(Key::Scope, after.request.scope.as_str())

@@ -8,6 +8,7 @@ use protem::elevation::{DECIDE_WITHIN, End, State, StateName};
 use protem::id::{ElevationId, PolicyVersion};
 use protem::policy::BundleSource;
 use protem::service::ServiceError;
+use protem::service::elevate::ElevateRequest;
 use protem::service::issue::IssueRequest;
 use protem::time::Seconds;
 
@@ -42,7 +43,7 @@ async fn nobody_decides_after_decide_by() {
 async fn an_agent_without_an_entry_obtains_for_nobody() {
     let world = World::new().await;
     let mut served = terms(DB);
-    served.obtained_by = vec![Obtainer::Agent(WEB.parse().unwrap())];
+    served.obtained_by = vec![Obtainer::Agent(WEB.parse().unwrap()), Obtainer::Token];
     world
         .service
         .put_entry(&world.operator, served)
@@ -74,6 +75,28 @@ async fn an_agent_without_an_entry_obtains_for_nobody() {
         matches!(answer, Err(ServiceError::NotAllowed(_))),
         "{answer:?}"
     );
+    let ask = ElevateRequest {
+        subject: Some(DB.parse().unwrap()),
+        ..asked("db.read")
+    };
+    let answer = world.service.elevate(&agent.call, ask).await;
+    assert!(
+        matches!(answer, Err(ServiceError::NotAllowed(_))),
+        "{answer:?}"
+    );
+    // Nor does he learn what is open for whom.
+    let db = world.holder(DB).await;
+    let look = async || {
+        let request = IssueRequest {
+            subject: Some(DB.parse().unwrap()),
+            ..elevated(&agent.key, "db.read")
+        };
+        let answer = world.service.issue(&agent.call, request).await;
+        answer.unwrap_err().to_string()
+    };
+    let before = look().await;
+    world.elevate(&db, "db.read").await.unwrap();
+    assert_eq!(look().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

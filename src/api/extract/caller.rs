@@ -56,7 +56,9 @@ impl FromRequestParts<Arc<Service>> for Arriving {
         if let Some(noted) = parts.extensions.get::<Noted>() {
             noted.caller(&caller);
         }
-        Ok(Self(Call { caller, source }))
+        let call = Call { caller, source };
+        service.let_in(&call).await?;
+        Ok(Self(call))
     }
 }
 

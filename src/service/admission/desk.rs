@@ -18,6 +18,8 @@ pub(super) struct Bounds {
     pub(super) share: usize,
     /// In line.
     pub(super) line: usize,
+    /// Of those, for one caller.
+    pub(super) part: usize,
 }
 
 /// Who is served, and who waits.
@@ -26,6 +28,7 @@ pub(super) struct Desk<T> {
     served: usize,
     by_caller: HashMap<String, usize>,
     line: BTreeMap<Number, (String, T)>,
+    in_line: HashMap<String, usize>,
     last: u64,
 }
 
@@ -48,6 +51,7 @@ impl Bounds {
         places: PLACES_MAX,
         share: SHARE_MAX,
         line: LINE_MAX,
+        part: PART_MAX,
     };
 }
 
@@ -58,6 +62,7 @@ impl<T> Desk<T> {
             served: 0,
             by_caller: HashMap::new(),
             line: BTreeMap::new(),
+            in_line: HashMap::new(),
             last: 0,
         }
     }
@@ -79,9 +84,16 @@ impl<T> Desk<T> {
         }
         self.last = self.last.wrapping_add(1);
         let number = (end, self.last);
+        // His part of the line is full: `turn` is dropped, and he hears it.
+        if self.bounds.part <= self.in_line.get(caller).copied().unwrap_or(0) {
+            return Entered::Waits(number);
+        }
+        *self.in_line.entry(caller.to_owned()).or_default() += 1;
         self.line.insert(number, (caller.to_owned(), turn));
-        if self.bounds.line < self.line.len() {
-            self.line.pop_last();
+        if self.bounds.line < self.line.len()
+            && let Some(last) = self.line.last_key_value().map(|(number, _)| *number)
+        {
+            self.step_out(last);
         }
         Entered::Waits(number)
     }
@@ -100,14 +112,25 @@ impl<T> Desk<T> {
             .iter()
             .filter(|(_, (one, _))| self.is_within_share(one));
         let number = fitting.next().map(|(number, _)| *number)?;
-        let (next, turn) = self.line.remove(&number)?;
+        let (next, turn) = self.step_out(number)?;
         self.serve(&next);
         Some((next, turn))
     }
 
     /// Takes somebody out of the line, if he still stands there.
     pub(super) fn withdraw(&mut self, number: Number) {
-        self.line.remove(&number);
+        self.step_out(number);
+    }
+
+    fn step_out(&mut self, number: Number) -> Option<(String, T)> {
+        let (caller, turn) = self.line.remove(&number)?;
+        match self.in_line.get_mut(&caller) {
+            Some(count) if 1 < *count => *count -= 1,
+            Some(_) | None => {
+                self.in_line.remove(&caller);
+            }
+        }
+        Some((caller, turn))
     }
 
     fn serve(&mut self, caller: &str) {
@@ -125,6 +148,8 @@ impl<T> Desk<T> {
     }
 }
 
+/// The most in line of one caller: an eighth of it.
+const PART_MAX: usize = 512;
 /// The most walks under way at once: as many as share one commit.
 const PLACES_MAX: usize = 512;
 /// The most of those that one caller holds.
@@ -160,6 +185,7 @@ mod tests {
         places: 4,
         share: 3,
         line: 6,
+        part: 4,
     };
 
     proptest! {
@@ -185,9 +211,11 @@ mod tests {
                             }
                             Entered::Waits(number) => {
                                 prop_assert!(!fits);
-                                line.push((number, caller));
-                                line.sort();
-                                line.truncate(6);
+                                if line.iter().filter(|(_, one)| *one == caller).count() < 4 {
+                                    line.push((number, caller));
+                                    line.sort();
+                                    line.truncate(6);
+                                }
                             }
                         }
                     }

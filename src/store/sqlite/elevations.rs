@@ -222,6 +222,6 @@ const IS_OPEN: &str = "opened IN \
 const HELD_BY: &str = "opened IN (SELECT opened FROM holders WHERE instance = ?)";
 const COUNT_OPEN: &str = "SELECT count(*) FROM elevations WHERE subject = ? AND ? < runs_out_at";
 const OPEN_FOR: &str = "SELECT * FROM elevations INDEXED BY elevations_open \
-    WHERE subject = ? AND runs_out_at IS NOT NULL AND scope = ? ORDER BY opened LIMIT ?";
+    WHERE subject = ? AND runs_out_at IS NOT NULL AND scope = ? ORDER BY opened DESC LIMIT ?";
 const DUE: &str =
     "SELECT * FROM elevations WHERE runs_out_at <= ? ORDER BY runs_out_at, opened LIMIT ?";

@@ -3,7 +3,8 @@
 //! Promises: what is answered from here is what the file says at that moment. The writer, which
 //! alone changes the file, forgets everything after a commit that changed a policy, the kill
 //! switch or an entry, before anybody hears of that commit; what a reader brings from before is
-//! not taken. A permit's guards are asked of the file all the same, inside the transaction.
+//! not taken. A permit's guards are asked by the writer, inside the transaction, of the file or of
+//! what it has read there since the last change.
 //! Refuses: elevations, whose facts change with every mint; more than a bounded number of entries.
 
 use std::collections::HashMap;

@@ -41,6 +41,8 @@ struct Desk {
     remembered: Arc<Remembered>,
     /// None after a fault.
     open: Option<Open>,
+    /// The newest event that anybody was answered for.
+    head: Option<LedgerHead>,
     meters: Meters,
 }
 
@@ -96,10 +98,12 @@ impl Writer {
         remembered: Arc<Remembered>,
     ) -> Result<Self, StoreError> {
         let meters = Meters::default();
+        let open = Open::on(connection)?;
         let desk = Desk {
             path: path.to_owned(),
             remembered,
-            open: Some(Open::on(connection)?),
+            head: open.head,
+            open: Some(open),
             meters: meters.clone(),
         };
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
@@ -170,7 +174,7 @@ impl Desk {
         // Taken out: whatever goes wrong below, the connection does not come back.
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Open::on(place::writing(&self.path)?)?,
+            None => self.reopened()?,
         };
         // A panic is a fault like others: the connection goes, the thread stays.
         let committed = catch_unwind(AssertUnwindSafe(|| open.commit(group)));
@@ -179,8 +183,21 @@ impl Desk {
         if committed.is_err() || open.guarded.take_changed() {
             self.remembered.forget();
         }
+        self.head = open.head;
         self.open = committed?.then_some(open);
         Ok(())
+    }
+
+    /// The file, opened anew after a fault: never one that knows less than was answered for.
+    fn reopened(&self) -> Result<Open, StoreError> {
+        let open = Open::on(place::writing(&self.path)?)?;
+        let number = |head: Option<LedgerHead>| head.map(|head| head.number);
+        if number(open.head) < number(self.head) {
+            return Err(cannot(RECORD)(
+                "the file was replaced by an older one; stop the server and bring back the newest",
+            ));
+        }
+        Ok(open)
     }
 }
 
@@ -255,7 +272,8 @@ where
         };
         let attempt = match &result {
             Ok(_) => Attempt::Kept,
-            Err(StoreError::Unavailable { .. }) => Attempt::Failed,
+            // A damaged page may have been met half way through a statement.
+            Err(StoreError::Damaged { .. } | StoreError::Unavailable { .. }) => Attempt::Failed,
             Err(_) => Attempt::Refused,
         };
         self.result = Some(result);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use protem::client::{Client, Proof};
 use protem::time::{Clock as _, Seconds};
+use protem::wire::elevation::ElevationQuery;
 use protem::x509::{KeyKind, PrivateKey, read_chain};
 use serde_json::{Value, json};
 
@@ -408,6 +409,9 @@ fn arrangement_a_the_mesh_gives_base_identities_in_the_own_trust_domain() {
     house.register(WEB, "token");
     let client = world.leaf(&house, "web", &leaf(WEB));
     assert_eq!(who(&house, &client).unwrap_err(), "not_allowed");
+    // Nor does it do anything else in the subject's name.
+    let listed = house.run(client.elevations(&ElevationQuery::default()));
+    assert_eq!(listed.map(|_| ()).map_err(code).unwrap_err(), "not_allowed");
     house.register(WEB, "foreign");
     assert_eq!(who(&house, &client).unwrap(), WEB);
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
