@@ -232,8 +232,11 @@
 //!
 //! When more want to mint than the machine can serve, whoever's own certificate ends first is
 //! served first, and the others hear `crowded` with a `Retry-After` of a quarter of what they have
-//! left. Revoking, stopping and reading stand in no line. Past the limit of connections everybody
-//! hears `connections`, and an operator's request is served all the same.
+//! left. Revoking, stopping and reading stand in no line. Past the limit of connections there
+//! is a small reserve, also for each address: there everybody hears `connections`, and what an
+//! operator asks is served all the same. Past the reserve the handshake ends with the TLS alert
+//! `internal_error`: clients tell of a connection that could not be trusted, the server's log of
+//! one that was refused.
 //!
 //! # Limits
 //!

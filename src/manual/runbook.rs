@@ -27,8 +27,10 @@
 //!
 //! # ProtemMintingStopped
 //!
-//! Somebody used `protem revoke --all`. `protem audit list --kind minting.stopped` names him and
-//! the moment. When the reason is gone: `protem minting release --reason WHY`.
+//! Somebody used `protem revoke --all`, or the server found at its start that its store is older
+//! than what it had answered for: a restored copy. `protem audit list --kind minting.stopped` names
+//! who (`server` for the second) and the moment; the log line `minting is stopped` says why. When
+//! the reason is gone, or the copy is the one you want: `protem minting release --reason WHY`.
 //!
 //! # ProtemStoreFails
 //!

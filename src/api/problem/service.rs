@@ -110,10 +110,16 @@ fn refused(refusal: &Refusal) -> Problem {
     };
     let problem = Problem::new(kind, refusal.code, detail);
     let problem = match kind {
-        ProblemKind::Denied => problem.with_next(
-            "`protem policy explain --subject ID --scope SCOPE` tells what would change it, such \
-             as a reason",
-        ),
+        ProblemKind::Denied => problem.with_next(match refusal.code {
+            "entry_missing" => "`protem entry put --subject ID ...` registers it",
+            "scope_unknown" => {
+                "the scopes that there are stand in `scopes.toml` of the policy in force"
+            }
+            _ => {
+                "`protem policy explain --subject ID --scope SCOPE` tells what would change it, \
+                 such as a reason"
+            }
+        }),
         _ => problem,
     };
     problem.with_verdict(verdict, refusal.elevation)
