@@ -258,6 +258,7 @@
 //! | waits for elevations; of one caller | 8,192; 200 | `WAITS_PER_CALLER_MAX` |
 //! | lists and searches of one caller at once | 2 | `SEARCHES_PER_CALLER_MAX` |
 //! | batches at once; of one caller | 32; 4 | `BATCHES_MAX`, `BATCHES_PER_CALLER_MAX` |
+//! | waits for the keys of one issuer | 64 | `WAITING_PER_ISSUER_MAX` |
 //! | streams of one connection | 128 | `STREAMS_MAX` |
 //! | handshake; head; body | 10 s each | `HANDSHAKE_MAX`, `HEAD_READ_MAX`, `READ_MAX` |
 //! | idle; age; stalled write; drain | 2 min; 1 h; 20 s; 20 s | `IDLE_MAX`, `AGE_MAX` |

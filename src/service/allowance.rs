@@ -102,6 +102,23 @@ impl Service {
             .map_or(Ok(()), |wait| Err(ServiceError::TooMany { code, wait }))
     }
 
+    /// Whether somebody who has proved nothing yet may be waited with; takes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`] when too much came from there before; the refusal is counted.
+    pub(crate) fn may_wait_unproved(
+        &self,
+        from: Option<Neighbour>,
+        code: &'static str,
+    ) -> Result<(), ServiceError> {
+        let party = from.map_or(Party::OtherNeighbours, Party::Neighbour);
+        let held = lock(&self.allowance.strangers).look(&party, self.clock.boot_ms());
+        held.map_err(|wait| {
+            self.count(&party, code);
+            ServiceError::TooMany { code, wait }
+        })
+    }
+
     /// Lets one refusal of a proved caller be recorded on its own.
     ///
     /// # Errors

@@ -66,6 +66,15 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         }
     }
 
+    /// Whether a bucket holds a drop, which stays in it.
+    pub(crate) fn look(&self, key: &K, boot_ms: i64) -> Result<(), Seconds> {
+        let now_us = boot_ms.saturating_mul(US_PER_MS);
+        let room = self.full_at_us.len() < self.keys_max;
+        let unknown = if room { now_us } else { self.shared_full_at_us };
+        let mut full_at = self.full_at_us.get(key).copied().unwrap_or(unknown);
+        drop_from(&mut full_at, self.rate, now_us, 1)
+    }
+
     /// Forgets who is full again; seldom, so that a crowd cannot make each request pay for it.
     fn look_over(&mut self, now_us: i64) {
         if now_us.saturating_sub(self.looked_over_us) < LOOK_OVER_EVERY_US
