@@ -132,8 +132,8 @@
 //!
 //! # The disk is full
 //!
-//! Below 32 MiB of free space `/readyz` says so; mints, new elevations and queries of the ledger are
-//! refused as `unavailable`, and all else goes on: revoke, release, lists. With no space at all
+//! Below 32 MiB of free space `/readyz` says so; mints, new elevations and queries of the ledger
+//! are refused as `unavailable`, and all else goes on: revoke, release, lists. With no space at all
 //! nothing is recorded, so nothing is done. Free some; no restart is needed, and what could not be
 //! concluded is finished within seconds.
 //!

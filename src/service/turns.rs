@@ -2,7 +2,7 @@
 //!
 //! Promises: lists and searches of one caller wait for each other, so that he never takes all the
 //! connections that they are read over; batches are few for each caller and in all, and who has no
-//! room for his hears so before its bytes are read. Callers who have nothing under way cost nothing.
+//! room for his hears so before its bytes are read. Who has nothing under way costs nothing.
 //! Refuses: to hold up what ends elevations: that asks for no turn.
 
 use std::collections::HashMap;

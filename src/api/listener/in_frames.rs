@@ -2,7 +2,7 @@
 //!
 //! Promises: the same bytes, not copied; no frame of data is larger than [`FRAME_BYTES_MAX`]. A
 //! frame is handed over whole, however small the peer's window, and waits where no timer of the
-//! stream runs; what is not handed over yet holds up the stream, which is then reset (assurance H1).
+//! stream runs; what is not handed over yet holds up the stream, which is reset (assurance H1).
 //! Refuses: nothing.
 
 use std::pin::Pin;
