@@ -23,6 +23,7 @@ pub mod rotate;
 pub mod search;
 pub mod sweep;
 pub mod tokens;
+mod turns;
 mod waits;
 
 use std::fmt;
@@ -40,12 +41,14 @@ use crate::service::allowance::Allowance;
 use crate::service::callers::Strangers;
 use crate::service::clock::ClockWatch;
 use crate::service::metrics::Metrics;
+use crate::service::turns::{Batches, Turns};
 use crate::service::waits::Waits;
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 
 pub use crate::service::admission::Place;
 pub use crate::service::error::{Refusal, ServiceError};
+pub use crate::service::turns::BatchPlace;
 pub use crate::service::waits::Wait;
 
 /// Everything that a walk needs; one for each server.
@@ -59,6 +62,8 @@ pub struct Service {
     admission: Admission,
     allowance: Allowance,
     waits: Waits,
+    searches: Turns,
+    batches: Batches,
     metrics: Metrics,
     /// Whom others vouch for.
     strangers: Strangers,
@@ -116,6 +121,8 @@ impl Service {
             admission: Admission::default(),
             allowance: Allowance::default(),
             waits: Waits::default(),
+            searches: Turns::of_searches(),
+            batches: Batches::default(),
             metrics: Metrics::default(),
             strangers: Strangers::default(),
         };

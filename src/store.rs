@@ -85,6 +85,14 @@ pub trait Store: sealed::Sealed + Send + Sync {
         limit: u32,
     ) -> Answer<'_, Vec<ElevationRow>>;
 
+    /// The same for who is about to end them: no list or search that somebody asks holds it up.
+    fn elevations_to_end(
+        &self,
+        filter: ElevationFilter,
+        after: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<ElevationRow>>;
+
     /// The open elevations of a subject for a scope, newest first; at most `limit`.
     fn open_elevations(
         &self,
@@ -173,7 +181,8 @@ pub trait Store: sealed::Sealed + Send + Sync {
     fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, ()>;
 
     /// Whether the store can record right now: a write without meaning goes through, and there is
-    /// room left. Without room, new intents and elevations are refused from here on.
+    /// room left. Without room, new intents and elevations, queries and refusals are refused from
+    /// here on.
     fn probe(&self) -> Answer<'_, ()>;
 }
 

@@ -10,6 +10,7 @@
 mod connection;
 mod gate;
 pub mod head;
+mod in_frames;
 pub mod limits;
 mod peer;
 mod stall;

@@ -132,10 +132,10 @@
 //!
 //! # The disk is full
 //!
-//! Below 32 MiB of free space `/readyz` says so, mints and new elevations are refused as
-//! `unavailable`, and all else goes on: revoke, release, read. With no space at all nothing is
-//! recorded, so nothing is done. Free some; no restart is needed, and what could not be concluded
-//! is finished within seconds.
+//! Below 32 MiB of free space `/readyz` says so; mints, new elevations and queries of the ledger
+//! are refused as `unavailable`, and all else goes on: revoke, release, lists. With no space at all
+//! nothing is recorded, so nothing is done. Free some; no restart is needed, and what could not be
+//! concluded is finished within seconds.
 //!
 //! # The kill switch
 //!
@@ -259,6 +259,9 @@
 //! | walks at once; of one caller; in line | 512; 384; 4,096 | `PLACES_MAX`, `SHARE_MAX` |
 //! | wait in line | 5 s | `WAIT_MAX` |
 //! | waits for elevations; of one caller | 8,192; 200 | `WAITS_PER_CALLER_MAX` |
+//! | lists and searches of one caller at once | 2 | `SEARCHES_PER_CALLER_MAX` |
+//! | batches at once; of one caller | 32; 4 | `BATCHES_MAX`, `BATCHES_PER_CALLER_MAX` |
+//! | waits for the keys of one issuer | 64 | `WAITING_PER_ISSUER_MAX` |
 //! | streams of one connection | 128 | `STREAMS_MAX` |
 //! | handshake; head; body | 10 s each | `HANDSHAKE_MAX`, `HEAD_READ_MAX`, `READ_MAX` |
 //! | idle; age; stalled write; drain | 2 min; 1 h; 20 s; 20 s | `IDLE_MAX`, `AGE_MAX` |

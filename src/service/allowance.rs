@@ -66,6 +66,25 @@ impl Service {
         self.take(&self.allowance.requests, &party, "too_many_requests")
     }
 
+    /// Charges a request that asks for many things for those beyond the first, which [`heed`]
+    /// charged.
+    ///
+    /// [`heed`]: Self::heed
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`] when the bucket does not hold so much; the refusal is counted.
+    pub fn heed_more(&self, caller: &Caller, things: usize) -> Result<(), ServiceError> {
+        let party = Party::Caller(caller.to_string());
+        let more = i64::try_from(things.saturating_sub(1)).unwrap_or(i64::MAX);
+        let boot_ms = self.clock.boot_ms();
+        let taken = lock(&self.allowance.requests).take_many(&party, boot_ms, more);
+        taken.map_err(|wait| {
+            let code = "too_many_requests";
+            self.count(&party, code);
+            ServiceError::TooMany { code, wait }
+        })
+    }
+
     /// Counts a request that came without a valid proof, from an address if there is one.
     ///
     /// # Errors
@@ -81,6 +100,23 @@ impl Service {
         self.count(&party, code);
         self.wait_of(&self.allowance.strangers, &party)
             .map_or(Ok(()), |wait| Err(ServiceError::TooMany { code, wait }))
+    }
+
+    /// Whether somebody who has proved nothing yet may be waited with; takes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`] when too much came from there before; the refusal is counted.
+    pub(crate) fn may_wait_unproved(
+        &self,
+        from: Option<Neighbour>,
+        code: &'static str,
+    ) -> Result<(), ServiceError> {
+        let party = from.map_or(Party::OtherNeighbours, Party::Neighbour);
+        let held = lock(&self.allowance.strangers).look(&party, self.clock.boot_ms());
+        held.map_err(|wait| {
+            self.count(&party, code);
+            ServiceError::TooMany { code, wait }
+        })
     }
 
     /// Lets one refusal of a proved caller be recorded on its own.

@@ -3,18 +3,19 @@
 //!
 //! Promises: a token is judged by the keys that are known now; one that names a key which is not
 //! known makes the keys be read again, at most once in [`KEYS_ASK_AGAIN_AFTER`], and waits for that
-//! alone: nobody else does. A token of an issuer that is not configured causes nothing.
+//! alone: nobody else does. At most [`WAITING_PER_ISSUER_MAX`] wait for one issuer's keys, and none
+//! from where too much came unproved. A token of an issuer that is not configured causes nothing.
 //! Refuses: keys that were last read more than [`KEYS_AGE_MAX`] ago.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::attestation::{
-    AttestationError, Caller, Entry, ForeignTrustDomain, Jws, KeySet, Obtainer, PeerNames,
-    TokenError, TokenIssuer, Workload,
+    AttestationError, Caller, Entry, ForeignTrustDomain, Jws, KeySet, Neighbour, Obtainer,
+    PeerNames, TokenError, TokenIssuer, Workload,
 };
 use crate::service::{Call, Service, ServiceError};
 use crate::time::{Seconds, Timestamp};
@@ -33,6 +34,8 @@ pub struct Strangers {
 pub struct IssuerDesk {
     issuer: TokenIssuer,
     known: watch::Sender<Known>,
+    /// For those who wait for newer keys.
+    places: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -53,12 +56,17 @@ impl Service {
         self
     }
 
-    /// Who holds a token that an issuer signed.
+    /// Who holds a token that an issuer signed, and comes from an address if there is one.
     ///
     /// # Errors
     /// [`ServiceError::IssuerToken`] where the token does not hold, [`ServiceError::KeysAway`]
-    /// where nobody can say.
-    pub async fn claimant(&self, token: &str) -> Result<Caller, ServiceError> {
+    /// where nobody can say, [`ServiceError::TooMany`] where too much came unproved from there for
+    /// this one to wait.
+    pub async fn claimant(
+        &self,
+        token: &str,
+        from: Option<Neighbour>,
+    ) -> Result<Caller, ServiceError> {
         let jws = Jws::parse(token)?;
         let claimed = jws.claimed_issuer()?;
         let mut desks = self.strangers.issuers.iter();
@@ -66,6 +74,11 @@ impl Service {
         let desk = desk.ok_or(TokenError::UnknownIssuer)?;
         let answer = match desk.admit(&jws, self.now()) {
             Err(ServiceError::KeysAway | ServiceError::IssuerToken(TokenError::KeyUnknown)) => {
+                self.may_wait_unproved(from, "keys_away")?;
+                let _place = desk
+                    .places
+                    .try_acquire()
+                    .map_err(|_| ServiceError::KeysAway)?;
                 desk.newer_keys(self.now()).await;
                 desk.admit(&jws, self.now())
             }
@@ -131,6 +144,7 @@ impl IssuerDesk {
         Self {
             issuer,
             known: watch::Sender::default(),
+            places: Semaphore::new(WAITING_PER_ISSUER_MAX),
         }
     }
 
@@ -196,3 +210,5 @@ pub const KEYS_AGE_MAX: Seconds = Seconds::new(3_600);
 pub const KEYS_ASK_AGAIN_AFTER: Seconds = Seconds::new(30);
 /// How long a caller waits for newer keys.
 const KEYS_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The most callers who wait for the keys of one issuer; the others are told at once.
+const WAITING_PER_ISSUER_MAX: usize = 64;

@@ -243,6 +243,7 @@ impl Service {
         if call.caller.subject().is_none() || call.caller.subject() != filter.subject.as_ref() {
             self.operate(call, OperateVerb::ReadState).await?;
         }
+        let _turn = self.turn_to_search(call).await;
         Ok(self
             .store
             .elevations(filter, after, limit.min(PAGE_MAX))

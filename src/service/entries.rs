@@ -102,6 +102,7 @@ impl Service {
         limit: u32,
     ) -> Result<Vec<Entry>, ServiceError> {
         self.operate(call, OperateVerb::ReadState).await?;
+        let _turn = self.turn_to_search(call).await;
         Ok(self
             .store
             .entries(after, limit.min(crate::service::elevate::PAGE_MAX))

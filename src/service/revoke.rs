@@ -141,7 +141,7 @@ impl Service {
             loop {
                 let page = self
                     .store
-                    .elevations(filter.clone(), after, REVOKE_AT_ONCE)
+                    .elevations_to_end(filter.clone(), after, REVOKE_AT_ONCE)
                     .await?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.opened.number());

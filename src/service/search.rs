@@ -52,6 +52,7 @@ impl Service {
     ) -> Result<Vec<SealedEvent>, ServiceError> {
         self.may_read(call, &query.filter).await?;
         let limit = limit.min(crate::service::elevate::PAGE_MAX);
+        let _turn = self.turn_to_search(call).await;
         Ok(self
             .store
             .events(query.filter.clone(), after, query.until, limit)

@@ -110,6 +110,7 @@ impl Service {
         limit: u32,
     ) -> Result<Vec<TokenRow>, ServiceError> {
         self.operate(call, OperateVerb::ReadState).await?;
+        let _turn = self.turn_to_search(call).await;
         Ok(self
             .store
             .tokens(after, limit.min(crate::service::elevate::PAGE_MAX))

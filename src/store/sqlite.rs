@@ -36,7 +36,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::attestation::Entry;
-use crate::audit::{Event, EventKind, SealedEvent};
+use crate::audit::{Event, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
 use crate::identity::Subject;
@@ -64,9 +64,10 @@ pub use crate::store::sqlite::meters::Meters;
 pub struct Sqlite {
     // Fields are dropped in this order: the writer is the last connection, so that it leaves one
     // whole file, and the lock goes when nothing writes any more.
-    /// For what an issuance waits for.
+    /// For what an issuance or an end waits for.
     readers: Arc<Readers>,
-    /// For pages of the ledger and of lists, so that an export never holds up an issuance.
+    /// For pages of the ledger and of lists, so that an export never holds up an issuance or an
+    /// end.
     searchers: Arc<Readers>,
     writer: Writer,
     reserve: Reserve,
@@ -163,10 +164,9 @@ impl Store for Sqlite {
     }
 
     fn intend(&self, intent: Intent) -> Answer<'_, Intended> {
-        // What the authority needs for itself is little, and without it nobody can operate it.
-        match self.reserve.check() {
-            Err(short) if intent.event.kind() == EventKind::SvidIntent => refused(short),
-            Ok(()) | Err(_) => self.act_at_once(|turn| intents::intend(turn, intent)),
+        match self.reserve.allows(intent.event.kind()) {
+            Err(short) => refused(short),
+            Ok(()) => self.act_at_once(|turn| intents::intend(turn, intent)),
         }
     }
 
@@ -206,6 +206,15 @@ impl Store for Sqlite {
         self.search(move |on| elevations::list(on, filter, after, limit))
     }
 
+    fn elevations_to_end(
+        &self,
+        filter: ElevationFilter,
+        after: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<ElevationRow>> {
+        self.ask(move |on| elevations::list(on, filter, after, limit))
+    }
+
     fn open_elevations(
         &self,
         subject: &Subject,
@@ -217,7 +226,7 @@ impl Store for Sqlite {
     }
 
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>> {
-        self.search(move |on| elevations::due(on, now, limit))
+        self.ask(move |on| elevations::due(on, now, limit))
     }
 
     fn put_entry(&self, entry: Entry, event: Event) -> Answer<'_, Entry> {
@@ -286,7 +295,10 @@ impl Store for Sqlite {
     }
 
     fn append(&self, event: Event) -> Answer<'_, EventNumber> {
-        self.act_at_once(|turn| turn.record(event))
+        match self.reserve.allows(event.kind()) {
+            Err(short) => refused(short),
+            Ok(()) => self.act_at_once(|turn| turn.record(event)),
+        }
     }
 
     fn append_with(&self, event: Event, reason: Reason) -> Answer<'_, EventNumber> {

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use protem::attestation::{
-    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_SELECTORS_MAX, EntryTermsError, Obtainer,
+    Caller, ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_SELECTORS_MAX, EntryTermsError,
+    Obtainer,
 };
 use protem::audit::{EVENT_BYTES_MAX, Key, SealedEvent, Value};
 use protem::client::{Client, Proof};
+use protem::id::OperatorId;
 use protem::id::entropy::Entropy;
-use protem::service::{Service, ServiceError};
+use protem::service::{Call, Service, ServiceError};
 use protem::store::sqlite::Sqlite;
 use protem::store::{EventFilter, Store as _};
 use protem::time::{Seconds, SystemClock};
@@ -140,6 +142,51 @@ async fn a_caller_has_many_requests_and_not_any_number() {
     for _ in 0..10_000 {
         world.service.heed(&web.call.caller).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_batch_costs_what_its_items_do() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    for _ in 0..40 {
+        world.service.heed_more(&web.call.caller, 501).unwrap();
+    }
+    let one_more = world.service.heed(&web.call.caller);
+    assert!(matches!(one_more, Err(ServiceError::TooMany { .. })));
+}
+
+#[tokio::test]
+async fn batches_are_few_for_each_caller_and_in_all() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    let begin = |call: &Call| world.service.begin_batch(call);
+    let mut places: Vec<_> = (0..4).map(|_| begin(&web.call).unwrap()).collect();
+    let fifth = begin(&web.call).unwrap_err();
+    assert!(
+        matches!(
+            fifth,
+            ServiceError::TooMany {
+                code: "too_many_batches",
+                ..
+            }
+        ),
+        "{fifth:?}"
+    );
+    places.pop();
+    places.push(begin(&web.call).unwrap());
+    let entropy = Entropy::seeded(3);
+    let another = || Call {
+        caller: Caller::Operator(OperatorId::random(&entropy)),
+        source: None,
+    };
+    places.extend((0..28).map(|_| begin(&another()).unwrap()));
+    let crowded = begin(&another()).unwrap_err();
+    assert!(
+        matches!(crowded, ServiceError::Crowded { .. }),
+        "{crowded:?}"
+    );
+    drop(places);
+    begin(&another()).unwrap();
 }
 
 #[tokio::test]
@@ -378,7 +425,7 @@ fn counted(event: &SealedEvent, code: &str) -> Option<i64> {
     }
 }
 
-async fn place_for(world: &World, call: &protem::service::Call) -> protem::service::Place {
+async fn place_for(world: &World, call: &Call) -> protem::service::Place {
     world.service.admitted(call).await.unwrap()
 }
 

@@ -44,10 +44,14 @@ impl FromRequestParts<Arc<Service>> for Arriving {
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
         let source = parts.extensions.get::<Peer>().map(Peer::ip);
-        let caller = match proved(parts, service).await {
+        let from = source.map(Neighbour::of);
+        let caller = match proved(parts, service, from).await {
             Ok(caller) => caller,
-            Err(problem) if problem.kind() == ProblemKind::Unauthenticated => {
-                service.heed_unproved(source.map(Neighbour::of), problem.code())?;
+            Err(problem)
+                if problem.kind() == ProblemKind::Unauthenticated
+                    || problem.code() == KEYS_AWAY =>
+            {
+                service.heed_unproved(from, problem.code())?;
                 return Err(problem);
             }
             Err(problem) => return Err(problem),
@@ -91,7 +95,11 @@ enum Shown {
 }
 
 /// Who it is, by the one proof that he gave.
-async fn proved(parts: &Parts, service: &Service) -> Result<Caller, Problem> {
+async fn proved(
+    parts: &Parts,
+    service: &Service,
+    from: Option<Neighbour>,
+) -> Result<Caller, Problem> {
     let peer = parts.extensions.get::<Peer>();
     let certificate = peer.and_then(|peer| peer.certificate.clone());
     match (bearer(&parts.headers)?, certificate) {
@@ -103,7 +111,7 @@ async fn proved(parts: &Parts, service: &Service) -> Result<Caller, Problem> {
             Ok(Caller::Workload(workload))
         }
         (Some(Shown::Secret(bearer)), None) => holder(service, &bearer).await,
-        (Some(Shown::Token(token)), None) => Ok(service.claimant(&token).await?),
+        (Some(Shown::Token(token)), None) => Ok(service.claimant(&token, from).await?),
         (Some(_), Some(_)) => Err(unproved(
             "two_proofs",
             "there is a certificate and a bearer secret",
@@ -165,3 +173,6 @@ fn nobody() -> Problem {
 fn unproved(code: &'static str, detail: &str) -> Problem {
     Problem::new(ProblemKind::Unauthenticated, code, detail)
 }
+
+/// The code of a token that nobody can judge: its holder is as unproved as any stranger.
+const KEYS_AWAY: &str = "keys_away";

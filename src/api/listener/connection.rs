@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::api::listener::Peer;
+use crate::api::listener::in_frames::InFrames;
 use crate::api::listener::limits::{
     CLOCK_LOOK_EVERY, ERROR_RESETS_MAX, HEAD_BYTES_MAX, HEADER_LIST_BYTES_MAX, HEADERS_MAX, Limits,
     PENDING_RESETS_MAX, PING_ANSWER_MAX, PING_EVERY, STREAM_SEND_BYTES_MAX, STREAMS_MAX,
@@ -213,11 +214,11 @@ async fn answer(
     request.extensions_mut().insert(peer);
     let response = router.oneshot(request).await?;
     Ok(response.map(|body| {
-        Body::new(body.map_frame(move |frame| {
+        Body::new(InFrames::new(body.map_frame(move |frame| {
             // Lives as long as the answer's body.
             let _ = &counted;
             frame
-        }))
+        })))
     }))
 }
 

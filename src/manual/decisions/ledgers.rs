@@ -55,9 +55,10 @@
 //!
 //! # A part of the disk is kept for outcomes
 //!
-//! While less than 32 MiB are free, new intents and elevations are refused; outcomes, refusals,
-//! revocations and what operators do are recorded. Looked at every two seconds, so a mint pays
-//! nothing for it. Price: disks of a few MiB serve nobody.
+//! While less than 32 MiB are free, new intents and elevations are refused, and so are queries of
+//! the ledger and refusals, which anybody can cause without end: they are answered `unavailable`.
+//! Outcomes, revocations and what operators do are recorded. Looked at every two seconds, so a mint
+//! pays nothing for it. Price: disks of a few MiB serve nobody.
 //!
 //! # The newest event is remembered outside the store
 //!

@@ -47,6 +47,11 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
 
     /// Takes one drop at `boot_ms`; when the bucket is empty, tells how long until the next.
     pub(crate) fn take(&mut self, key: &K, boot_ms: i64) -> Result<(), Seconds> {
+        self.take_many(key, boot_ms, 1)
+    }
+
+    /// Takes all of so many drops, or none.
+    pub(crate) fn take_many(&mut self, key: &K, boot_ms: i64, drops: i64) -> Result<(), Seconds> {
         let now_us = boot_ms.saturating_mul(US_PER_MS);
         let known = self.full_at_us.contains_key(key);
         if !known && self.keys_max <= self.full_at_us.len() {
@@ -55,10 +60,19 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         let rate = self.rate;
         if known || self.full_at_us.len() < self.keys_max {
             let full_at = self.full_at_us.entry(key.clone()).or_insert(now_us);
-            drop_from(full_at, rate, now_us)
+            drop_from(full_at, rate, now_us, drops)
         } else {
-            drop_from(&mut self.shared_full_at_us, rate, now_us)
+            drop_from(&mut self.shared_full_at_us, rate, now_us, drops)
         }
+    }
+
+    /// Whether a bucket holds a drop, which stays in it.
+    pub(crate) fn look(&self, key: &K, boot_ms: i64) -> Result<(), Seconds> {
+        let now_us = boot_ms.saturating_mul(US_PER_MS);
+        let room = self.full_at_us.len() < self.keys_max;
+        let unknown = if room { now_us } else { self.shared_full_at_us };
+        let mut full_at = self.full_at_us.get(key).copied().unwrap_or(unknown);
+        drop_from(&mut full_at, self.rate, now_us, 1)
     }
 
     /// Forgets who is full again; seldom, so that a crowd cannot make each request pay for it.
@@ -73,8 +87,9 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
     }
 }
 
-fn drop_from(full_at_us: &mut i64, rate: Rate, now_us: i64) -> Result<(), Seconds> {
-    let after = (*full_at_us).max(now_us).saturating_add(rate.every_us);
+fn drop_from(full_at_us: &mut i64, rate: Rate, now_us: i64, drops: i64) -> Result<(), Seconds> {
+    let taken_us = rate.every_us.saturating_mul(drops);
+    let after = (*full_at_us).max(now_us).saturating_add(taken_us);
     let latest = now_us.saturating_add(rate.every_us.saturating_mul(rate.burst));
     if after <= latest {
         *full_at_us = after;

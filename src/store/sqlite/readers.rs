@@ -103,6 +103,9 @@ const QUESTION_STRIDES_MAX: u32 = 20_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sqlite::Sqlite;
+    use crate::store::{ElevationFilter, Store as _};
+    use crate::time::Timestamp;
 
     #[test]
     fn a_question_without_end_is_refused_and_the_next_one_answered() {
@@ -119,5 +122,18 @@ mod tests {
             "{refused:?}"
         );
         assert_eq!(ask("SELECT 1").unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_ends_elevations_asks_for_no_place_among_the_lists() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("store.db")).unwrap();
+        store.searchers.permits.close();
+        let listed = store.elevations(ElevationFilter::default(), None, 9).await;
+        assert!(listed.is_err(), "{listed:?}");
+        let filter = ElevationFilter::default();
+        assert!(store.elevations_to_end(filter, None, 9).await.is_ok());
+        let now = Timestamp::from_unix_ms(1_000_000_000_000).unwrap();
+        assert!(store.due_elevations(now, 9).await.is_ok());
     }
 }

@@ -169,6 +169,21 @@ pub(crate) async fn rows(stage: &Stage) -> Vec<Row> {
             "400 query_too_long",
         ),
         (
+            "an outcome of 257 bytes",
+            &format!("/v1/events?outcome={}", "a".repeat(257)),
+            "422 field",
+        ),
+        (
+            "a scope that none can be",
+            &format!("/v1/events?scope={}", "a".repeat(64)),
+            "422 field",
+        ),
+        (
+            "an elevation that none can be",
+            "/v1/events?elevation=x",
+            "422 field",
+        ),
+        (
             "a cursor that is none",
             "/v1/events?cursor=1-2-3",
             "422 cursor",

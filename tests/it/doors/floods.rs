@@ -45,3 +45,30 @@ async fn a_window_that_never_opens_ends_its_stream_and_no_other() {
     peer.send(&get(3, "/nothing")).await;
     assert_eq!(peer.status(3).await, Some(404));
 }
+
+#[tokio::test]
+async fn a_window_of_one_byte_ends_a_long_answer_and_lets_its_memory_go() {
+    let house = House::with(Limits {
+        stream_stall: Duration::from_millis(100),
+        // Ends the test where the stream is never given up.
+        idle: Duration::from_secs(3),
+        drain: Duration::from_millis(100),
+        ..Limits::standard()
+    })
+    .await;
+    let mut peer = house
+        .stranger()
+        .frames(&[(INITIAL_WINDOW, 1)])
+        .await
+        .unwrap();
+    peer.send(&get(1, "/long")).await;
+    assert_eq!(peer.status(1).await, Some(200));
+    assert_eq!(peer.status(1).await, None);
+    peer.send(&get(3, "/nothing")).await;
+    assert_eq!(
+        peer.status(3).await,
+        Some(404),
+        "the stream alone has ended"
+    );
+    house.acts.done(1).await;
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use bytes::Bytes;
 use protem::api::extract::{Json, Query};
 use protem::api::listener::limits::Limits;
 use protem::api::listener::{Door, Peer, Transport, tls};
@@ -59,8 +60,33 @@ impl Acts {
             .unwrap();
     }
 
+    pub(super) async fn done(&self, wanted: usize) {
+        let mut done = self.done.subscribe();
+        done.wait_for(|done| wanted <= *done).await.unwrap();
+    }
+
+    /// Bytes whose end is an act that is done.
+    fn long(&self) -> Bytes {
+        Bytes::from_owner(Long(vec![b'a'; 60_000], self.done.clone()))
+    }
+
     pub(super) fn may_end(&self) {
         self.may_end.send_replace(true);
+    }
+}
+
+/// A long answer that counts its end.
+struct Long(Vec<u8>, watch::Sender<usize>);
+
+impl AsRef<[u8]> for Long {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Long {
+    fn drop(&mut self) {
+        self.1.send_modify(|count| *count += 1);
     }
 }
 
@@ -140,13 +166,14 @@ pub(super) fn noon() -> Timestamp {
 }
 
 fn routes(acts: &Acts) -> Router {
-    let (acting, waiting) = (acts.clone(), acts.clone());
+    let (acting, waiting, telling) = (acts.clone(), acts.clone(), acts.clone());
     Router::new()
         .route("/who", get(who))
         .route("/panic", get(async || -> &'static str { panic!("a bug") }))
         .route("/ask", post(async |_: Json<ElevationRequest>| "asked"))
         .route("/list", get(async |_: Query<PageQuery>| "listed"))
         .route("/act", post(async move || acting.act().await))
+        .route("/long", get(async move || telling.long()))
         .route("/never", get(async move || waiting.never().await))
 }
 

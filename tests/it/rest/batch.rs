@@ -103,6 +103,21 @@ async fn a_batch_is_bounded_and_refused_as_a_whole_when_it_is_none() {
 }
 
 #[tokio::test]
+async fn a_batch_without_a_place_is_refused_before_it_is_read() {
+    let rest = Rest::new().await;
+    let web = rest.workload(WEB).await;
+    let call = rest.world.holder(WEB).await.call;
+    let places = [(); 4].map(|()| rest.world.service.begin_batch(&call).unwrap());
+    let large = json!({ "items": [{ "csr": "x".repeat(1 << 20) }] });
+    let answer = web.send("POST", "/v1/svids/batch", &large).await;
+    assert_eq!((answer.status, answer.code()), (429, "too_many_batches"));
+    assert_eq!(answer.header("retry-after"), "1");
+    drop(places);
+    let answer = web.send("POST", "/v1/svids/batch", &large).await;
+    assert_eq!(answer.status, 413, "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_repeated_batch_finds_the_first_ones_certificates() {
     let rest = Rest::new().await;
     let web = rest

@@ -1,15 +1,22 @@
 //! The rows T1 to T10 and T13 of the threat list, each a token and the answer that it gets.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 
 use aws_lc_rs::hmac;
+use futures_util::poll;
 use protem::attestation::{
-    Claimant, IssuerTerms, Jws, JwsAlgorithm, KeySet, TokenError, TokenIssuer,
+    Claimant, IssuerTerms, Jws, JwsAlgorithm, KeySet, Neighbour, TokenError, TokenIssuer,
 };
-use protem::time::{Seconds, Timestamp};
+use protem::service::ServiceError;
+use protem::service::callers::{IssuerDesk, Strangers};
+use protem::time::{Clock as _, ManualClock, Seconds, Timestamp};
 use serde_json::{Value, json};
 
 use super::signer::{Signer, encode};
+use crate::world::try_open;
 
 const ISSUER: &str = "https://ci.example";
 const NOW: i64 = 1_800_264_000;
@@ -110,6 +117,52 @@ fn a_pod_is_named_by_claims_inside_of_claims() {
     assert!(pod(json!("shop"), json!("web")).is_err());
     assert!(pod(json!("shop"), json!({})).is_err());
     assert!(issuer.with(&json!({ "kubernetes.io": "shop" })).is_err());
+}
+
+#[tokio::test]
+async fn few_wait_for_an_issuers_keys_and_nobody_from_where_strangers_flood() {
+    let issuer = Issuer::new();
+    let token = issuer.signer.token(&claims(&json!({})));
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_s(NOW).unwrap()));
+    let opened = try_open(folder.path(), &clock, None).await.unwrap();
+    let desk = Arc::new(IssuerDesk::new(issuer.rules));
+    let strangers = Strangers {
+        issuers: vec![Arc::clone(&desk)],
+        ..Strangers::default()
+    };
+    let service = Arc::try_unwrap(opened.service).unwrap();
+    let service = service.with_strangers(strangers);
+    let mut waiting = Vec::new();
+    for _ in 0..64 {
+        let mut one = Box::pin(service.claimant(&token, None));
+        assert!(poll!(one.as_mut()).is_pending());
+        waiting.push(one);
+    }
+    let beyond = poll!(pin!(service.claimant(&token, None)));
+    assert!(
+        matches!(beyond, Poll::Ready(Err(ServiceError::KeysAway))),
+        "{beyond:?}"
+    );
+    waiting.pop();
+    let flooded = Some(Neighbour::of("192.0.2.1".parse().unwrap()));
+    while service.heed_unproved(flooded, "bearer").is_ok() {}
+    let refused = poll!(pin!(service.claimant(&token, flooded)));
+    assert!(
+        matches!(
+            refused,
+            Poll::Ready(Err(ServiceError::TooMany {
+                code: "keys_away",
+                ..
+            }))
+        ),
+        "{refused:?}"
+    );
+    let keys = KeySet::parse(issuer.signer.set().to_string().as_bytes()).unwrap();
+    desk.tried(Some(keys), clock.now());
+    for one in waiting {
+        one.await.unwrap();
+    }
 }
 
 #[test]

@@ -20,7 +20,9 @@ use crate::api::http::event::view;
 use crate::api::http::page;
 use crate::api::problem::Problem;
 use crate::audit::SealedEvent;
-use crate::id::EventNumber;
+use crate::id::{ElevationId, EventNumber};
+use crate::identity::{SPIFFE_ID_BYTES_MAX, Subject};
+use crate::scope::Scope;
 use crate::service::search;
 use crate::service::{Call, Service};
 use crate::store::EventFilter;
@@ -178,26 +180,40 @@ fn line<T: Serialize>(text: &mut Vec<u8>, row: &T) -> Result<(), StreamError> {
     Ok(())
 }
 
+/// What is looked for. Every query is an event, so no filter is longer than what it can find.
 fn filter(query: &EventQuery) -> Result<EventFilter, Problem> {
     Ok(EventFilter {
         kind: optional("kind", query.kind.as_deref())?,
-        caller: query.caller.clone(),
-        subject: query.subject.clone(),
-        scope: query.scope.clone(),
+        caller: bounded("caller", query.caller.as_deref(), CALLER_BYTES_MAX)?,
+        subject: optional("subject", query.subject.as_deref())?.map(|s: Subject| s.to_string()),
+        scope: optional("scope", query.scope.as_deref())?.map(|s: Scope| s.as_str().to_owned()),
         serial: hex_digits("serial", query.serial.as_deref())?,
         fingerprint: hex_digits("fingerprint", query.fingerprint.as_deref())?,
-        elevation: query.elevation.clone(),
-        policy: query.policy.clone(),
-        outcome: query.outcome.clone(),
+        elevation: optional("elevation", query.elevation.as_deref())?
+            .map(|id: ElevationId| id.to_string()),
+        policy: bounded("policy", query.policy.as_deref(), FILTER_BYTES_MAX)?,
+        outcome: bounded("outcome", query.outcome.as_deref(), FILTER_BYTES_MAX)?,
         from: optional("from", query.from.as_deref())?,
         to: optional("to", query.to.as_deref())?,
     })
 }
 
+fn bounded(name: &str, text: Option<&str>, bytes_max: usize) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if bytes_max < text.len() => {
+            let detail = format!("`{name}` is longer than {bytes_max} bytes");
+            Err(Problem::new(ProblemKind::Unprocessable, "field", detail))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
 /// Hex digits as other programs print them: `openssl` in upper case, with colons between bytes. A
 /// look-up that found nothing because of its spelling would be read as "was never minted".
 fn hex_digits(name: &'static str, text: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(text) = text else { return Ok(None) };
+    let Some(text) = bounded(name, text, FILTER_BYTES_MAX)? else {
+        return Ok(None);
+    };
     let digits: String = text
         .chars()
         .filter(|c| *c != ':')
@@ -212,3 +228,7 @@ fn hex_digits(name: &'static str, text: Option<&str>) -> Result<Option<String>, 
 
 /// The most rows of one stream.
 const STREAM_ROWS_MAX: u32 = 1_000_000;
+/// A word or digits that events are looked up by.
+const FILTER_BYTES_MAX: usize = 256;
+/// A caller: a SPIFFE ID, what he is, and the scope of an elevated one.
+const CALLER_BYTES_MAX: usize = SPIFFE_ID_BYTES_MAX + 128;

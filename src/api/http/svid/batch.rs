@@ -2,18 +2,20 @@
 //!
 //! Promises: every item is a walk of its own, as if it had come alone: one that is refused or
 //! fails leaves the others as they are. Answers stand in the order of the requests.
-//! Refuses: an empty batch, and more than [`BATCH_ITEMS_MAX`] items or 1 MiB.
+//! Refuses: an empty batch, more than [`BATCH_ITEMS_MAX`] items or 1 MiB, and more batches at once
+//! than there are places for; that is told before the batch is read.
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, FromRequestParts, State};
+use http::request::Parts;
 
 use crate::api::extract::{Arriving, IdempotencyKey, Json};
 use crate::api::http::svid::mint::{from_json, request, view};
 use crate::api::problem::Problem;
 use crate::api::request::Noted;
-use crate::service::Service;
 use crate::service::issue::IssueRequest;
+use crate::service::{BatchPlace, Call, Service};
 use crate::wire::problem::{ProblemKind, ProblemView};
 use crate::wire::svid::{
     BATCH_ITEMS_MAX, SvidBatchAnswer, SvidBatchRequest, SvidBatchView, SvidRequest,
@@ -36,7 +38,7 @@ use crate::wire::svid::{
 )]
 pub(crate) async fn answer(
     State(service): State<Arc<Service>>,
-    Arriving(call): Arriving,
+    Admitted(call, _place): Admitted,
     Extension(noted): Extension<Noted>,
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<SvidBatchRequest, BATCH_BYTES_MAX>,
@@ -45,6 +47,7 @@ pub(crate) async fn answer(
         let detail = format!("`items` must hold 1 to {BATCH_ITEMS_MAX} requests");
         return Err(Problem::new(ProblemKind::Unprocessable, "field", detail));
     }
+    service.heed_more(&call.caller, body.items.len())?;
     let of_item = |(number, item): (usize, SvidRequest)| {
         // Each item is repeated by its own key: the batch's and its place.
         let key = key.as_ref().map(|key| format!("{key} {number}"));
@@ -67,6 +70,22 @@ pub(crate) async fn answer(
     Ok(axum::Json(SvidBatchView {
         items: answers.into_iter().map(told).collect(),
     }))
+}
+
+/// A caller and his place for a batch, taken before any of its bytes are read.
+pub(crate) struct Admitted(Call, BatchPlace);
+
+impl FromRequestParts<Arc<Service>> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        let Arriving(call) = Arriving::from_request_parts(parts, service).await?;
+        let place = service.begin_batch(&call)?;
+        Ok(Self(call, place))
+    }
 }
 
 /// The largest batch, in bytes of JSON: 500 requests for keys of the kinds that are accepted.
