@@ -3,7 +3,7 @@
 //!
 //! Promises: a token is judged by the keys that are known now; one that names a key which is not
 //! known makes the keys be read again, at most once in [`KEYS_ASK_AGAIN_AFTER`], and waits for that
-//! alone: nobody else does. At most [`WAITING_PER_ISSUER_MAX`] wait for one issuer's keys, and none
+//! alone: nobody else does. At most `WAITING_PER_ISSUER_MAX` wait for one issuer's keys, and none
 //! from where too much came unproved. A token of an issuer that is not configured causes nothing.
 //! Refuses: keys that were last read more than [`KEYS_AGE_MAX`] ago.
 
