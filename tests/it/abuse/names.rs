@@ -156,7 +156,7 @@ async fn rights(stage: &Stage) -> Vec<Row> {
         live(
             "S16",
             "a base SVID fetches another's scope",
-            "409 no_elevation",
+            "403 not_allowed",
             mint(stage, &stage.db, &of_web).await,
         ),
     ]

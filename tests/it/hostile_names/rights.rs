@@ -185,7 +185,7 @@ async fn nobody_mints_from_the_elevation_of_another() {
     for (attack, call, request, outcome) in [
         ("the scope, as oneself", db, own, "no_elevation"),
         ("the elevation, as oneself", db, by_id(), "no_elevation"),
-        ("the scope, as the other", db, named(), "forbidden"),
+        ("the scope, as the other", db, named(), "not_an_obtainer"),
         ("the elevation, as the other", db, both(), "forbidden"),
         (
             "as the other, with a token",
