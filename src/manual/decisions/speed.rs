@@ -23,6 +23,19 @@
 //! | hexadecimal by a table, not by the formatter | 3 % |
 //! | the writer waits 2 ms where twelve acts or more come at once | below 5 % |
 //!
+//! # Where it stands
+//!
+//! Wanted were 0.60 of the bound for single issuances over mutual TLS and 0.75 in batches;
+//! reached are about 0.2 to 0.3. Of the processor time of one issuance in process, 64 waiting: a
+//! third is the bound itself, a quarter the store (half of it the commit: pages of the log,
+//! flush, checkpoint), a seventh the plan (building, lint, record), a fifteenth policy, the rest
+//! is scheduling and the kernel. Over the wire, HTTP/2, TLS and sockets add an eighth. A caller
+//! alone pays some 800 us of wake-ups and flushes that nobody shares.
+//!
+//! The next steps by size: one row for intent and outcome instead of five in four tables; the
+//! outcomes of a group in one act; the lint on borrowed types; the log of requests off the hot
+//! path.
+//!
 //! # What was left
 //!
 //! - **A byte template instead of rcgen** would save 3 %, and cost a second statement.
