@@ -31,6 +31,7 @@
 //! | crafts | [`attestation`] | who is on the other end, and what is registered about him |
 //! | crafts | [`audit`] | the event and its one canonical text |
 //! | crafts | [`wire`] | the shapes of the REST door |
+//! | crafts | [`proto`] | the messages of gRPC: SPIFFE's, Envoy's, and our own |
 //! | memory | [`store`] | verbs that are each one durable act with its event; SQLite below |
 //! | signing | [`pki`] | profiles, plans, issuers, the signature, the trust bundle |
 //! | walks | [`service`] | issue, elevate, revoke, sweep, search, and the admin plane |
@@ -38,6 +39,7 @@
 //! | doors | [`client`] | the same door from outside |
 //! | doors | [`keyset`] | the keys of token issuers, from files and over the net |
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
+//! | root | [`agent`] | on each host: attests local callers, keeps their SVIDs, hands them over |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
 //! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
 //!
@@ -69,11 +71,13 @@
 //! | intent, outcome | the events before and after a signature | [`audit::EventKind`] |
 //! | event | one audit record, with one canonical text | [`audit::SealedEvent`] |
 //! | ledger | all events, numbered from 1 without gaps | [`store::Store::events`] |
+//! | holder | one running holder at an agent, as the agent tells it | [`id::Instance::of_holder`] |
 //! | caller | who is on the other end: workload, token, operator | [`attestation::Caller`] |
 //! | claimant | who holds a token of a configured issuer | [`attestation::Claimant`] |
 //!
-//! Checkpoint and receipt, agent and controller are words for what is still to come.
+//! Checkpoint and receipt, and controller are words for what is still to come.
 
+pub mod agent;
 pub mod api;
 pub mod attestation;
 pub mod audit;
@@ -91,6 +95,7 @@ pub mod manual;
 pub mod metric;
 pub mod pki;
 pub mod policy;
+pub mod proto;
 pub mod scope;
 pub mod server;
 pub mod service;

@@ -38,6 +38,7 @@ pub use crate::x509::keys::{KEY_ID_BYTES, KeyError, KeyKind, KeyKindError, Publi
 pub use crate::x509::lint::{Expected, FRAME_BYTES_MAX, Finding, Role, lint};
 pub use crate::x509::name::common_name_der;
 pub use crate::x509::pem::PemError;
+pub(crate) use crate::x509::pem::write_pem;
 pub use crate::x509::private_key::{PrivateKey, PrivateKeyError};
 pub use crate::x509::request::write_request;
 pub use crate::x509::signature::{Signature, SignatureAlgorithm};

@@ -25,6 +25,19 @@ impl Instance {
         Self(key_sha256)
     }
 
+    /// The instance that `agent` calls `holder`: one running holder among those that he attests.
+    /// The agent's name is part of it, so that no agent speaks for a holder of another.
+    #[must_use]
+    pub fn of_holder(agent: &impl fmt::Display, holder: &str) -> Self {
+        let text = format!("protem holder\n{agent}\n{holder}");
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let mut bytes = [0; 32];
+        for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {

@@ -41,6 +41,7 @@ mod doctor;
 mod doors;
 mod envoy;
 mod faults;
+mod generated;
 mod hostile_callers;
 mod hostile_csr;
 mod hostile_mints;

@@ -84,6 +84,7 @@ const FLOORS: &[&[&str]] = &[
         "audit",
         "elevation",
         "policy",
+        "proto",
         "wire",
         "x509",
     ],
@@ -97,7 +98,7 @@ const FLOORS: &[&[&str]] = &[
     &["api", "client", "keyset"],
     // the root: what puts the parts together
     &["config", "lifecycle", "telemetry"],
-    &["server"],
+    &["agent", "server"],
     &["cli"],
 ];
 
@@ -105,11 +106,18 @@ const FLOORS: &[&[&str]] = &[
 const SIDEWAYS: &[(&str, &str)] = &[];
 
 /// Rooms that are shut although they lie below.
-const CLOSED: &[Closed] = &[Closed {
-    from: &["cli", "client"],
-    to: &["pki", "policy", "service", "store"],
-    because: "it is a client, also when one process hosts the server: ask through the door",
-}];
+const CLOSED: &[Closed] = &[
+    Closed {
+        from: &["agent", "cli", "client"],
+        to: &["pki", "policy", "service", "store"],
+        because: "it is a client, also when one process hosts the server: ask through the door",
+    },
+    Closed {
+        from: &["agent"],
+        to: &["api"],
+        because: "its sockets are its own doors, for callers that no server knows",
+    },
+];
 
 /// The start, the map and the manual see everything.
 const FREE: &[&str] = &["lib", "main", "manual"];
@@ -145,6 +153,10 @@ const WALLS: &[Wall] = &[
         places: &["api", "client", "keyset"],
     },
     Wall {
+        library: "nix",
+        places: &["agent"],
+    },
+    Wall {
         library: "p256",
         places: &["x509"],
     },
@@ -160,10 +172,30 @@ const WALLS: &[Wall] = &[
         library: "rusqlite",
         places: &["store/sqlite"],
     },
+    Wall {
+        library: "prost",
+        places: &["agent", "proto"],
+    },
     // It reads the variables of the service manager; they are no settings.
     Wall {
         library: "sd_notify",
         places: &["lifecycle/supervisor"],
+    },
+    Wall {
+        library: "tonic",
+        places: &["agent", "api", "client", "cli", "proto"],
+    },
+    Wall {
+        library: "tonic_health",
+        places: &["agent"],
+    },
+    Wall {
+        library: "tonic_prost",
+        places: &["proto"],
+    },
+    Wall {
+        library: "tonic_reflection",
+        places: &["agent"],
     },
     Wall {
         library: "x509_cert",

@@ -27,7 +27,7 @@ impl Source {
         }
     }
 
-    /// Every tracked or new, not ignored, file that is text.
+    /// Every tracked or new, not ignored, file that is text and that somebody wrote.
     pub(crate) fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let listed = Command::new("git")
@@ -47,6 +47,7 @@ impl Source {
         paths.dedup();
         paths
             .into_iter()
+            .filter(|path| !path.starts_with(GENERATED))
             .filter_map(|path| {
                 Some(Self::new(
                     path,
@@ -128,6 +129,9 @@ pub(crate) fn trailing_name(code: &str) -> &str {
         .map_or(0, |at| at + 1);
     &code[start..]
 }
+
+/// What `tests/it/generated.rs` makes from definitions.
+const GENERATED: &str = "src/proto/generated/";
 
 fn extension(path: &str) -> Option<&str> {
     Path::new(path).extension()?.to_str()

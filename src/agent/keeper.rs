@@ -1,0 +1,140 @@
+//! The keeper: the one task that owns every SVID of this agent.
+//!
+//! Promises: nothing is minted that no follower wants; a certificate is renewed at a point of its
+//! life that was drawn once; the one that ends soonest is renewed first; nothing is told that has
+//! ended or not begun. A failure of one item disturbs no other.
+//! Refuses: to hand a key to anybody but followers whose caller's selectors fit the entry.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::agent::holdings::{Holder, Holdings, Wants};
+use crate::identity::Selector;
+
+/// The way to the keeper; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    orders: mpsc::Sender<Order>,
+}
+
+/// What the keeper is told by the sockets.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Somebody begins to follow.
+    Follow {
+        /// What the caller shows.
+        selectors: Arc<BTreeSet<Selector>>,
+        /// Which running holder he is.
+        holder: Holder,
+        /// Answered with where to listen.
+        answer: oneshot::Sender<Followed>,
+    },
+    /// A follower wants something else.
+    Want(FollowerId, Wants),
+    /// A caller shows other selectors than before.
+    Reattested(FollowerId, Arc<BTreeSet<Selector>>),
+    /// A follower is gone.
+    Leave(FollowerId),
+}
+
+/// A follower, for the keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FollowerId(pub(crate) u64);
+
+/// The keeper's answer to a new follower.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// Names him from now on.
+    pub(crate) id: FollowerId,
+    /// His holdings, the newest always.
+    pub(crate) holdings: watch::Receiver<Arc<Holdings>>,
+}
+
+/// One caller's view of what he may hold; dropped, he follows no more.
+#[derive(Debug)]
+pub(crate) struct Following {
+    id: FollowerId,
+    orders: mpsc::Sender<Order>,
+    holdings: watch::Receiver<Arc<Holdings>>,
+}
+
+/// The agent is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the agent is ending")]
+pub(crate) struct Ending;
+
+impl Keeper {
+    /// The way to a keeper that reads `orders`.
+    pub(crate) const fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self { orders }
+    }
+
+    /// Begins to follow what a caller with these selectors may hold.
+    ///
+    /// # Errors
+    /// When the agent is ending.
+    pub(crate) async fn follow(
+        &self,
+        selectors: Arc<BTreeSet<Selector>>,
+        holder: Holder,
+    ) -> Result<Following, Ending> {
+        let (answer, followed) = oneshot::channel();
+        let order = Order::Follow {
+            selectors,
+            holder,
+            answer,
+        };
+        self.orders.send(order).await.map_err(|_| Ending)?;
+        let followed = followed.await.map_err(|_| Ending)?;
+        Ok(Following {
+            id: followed.id,
+            orders: self.orders.clone(),
+            holdings: followed.holdings,
+        })
+    }
+}
+
+impl Following {
+    /// Says what is wanted from now on, in place of what was wanted before.
+    ///
+    /// # Errors
+    /// When the agent is ending.
+    pub(crate) async fn want(&self, wants: Wants) -> Result<(), Ending> {
+        let order = Order::Want(self.id, wants);
+        self.orders.send(order).await.map_err(|_| Ending)
+    }
+
+    /// Says that the caller shows other selectors now. The holdings that fit them follow.
+    ///
+    /// # Errors
+    /// When the agent is ending.
+    pub(crate) async fn reattested(
+        &self,
+        selectors: Arc<BTreeSet<Selector>>,
+    ) -> Result<(), Ending> {
+        let order = Order::Reattested(self.id, selectors);
+        self.orders.send(order).await.map_err(|_| Ending)
+    }
+
+    /// The newest holdings; from now on they count as seen.
+    pub(crate) fn now(&mut self) -> Arc<Holdings> {
+        self.holdings.borrow_and_update().clone()
+    }
+
+    /// Ends when there are newer holdings than those last seen.
+    ///
+    /// # Errors
+    /// When the agent is ending.
+    pub(crate) async fn changed(&mut self) -> Result<(), Ending> {
+        self.holdings.changed().await.map_err(|_| Ending)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // Where the line is full, the keeper notices by the receiver that is gone.
+        let _ = self.orders.try_send(Order::Leave(self.id));
+    }
+}
