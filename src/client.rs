@@ -10,6 +10,7 @@ mod address;
 mod call;
 mod error;
 mod exchange;
+pub(crate) mod keep;
 mod minted;
 pub mod probe;
 mod proof;

@@ -6,11 +6,11 @@
 use clap::{Args, Subcommand};
 
 use crate::cli::exit::Exit;
-use crate::cli::keep::Stop;
 use crate::cli::paging::{Paging, tell_next};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment};
 use crate::client::Client;
+use crate::client::keep::Stop;
 use crate::time::Seconds;
 use crate::wire::elevation::{ElevationQuery, ElevationView, Instances};
 use crate::wire::verdict::RouteView;

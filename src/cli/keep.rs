@@ -6,15 +6,9 @@
 //! life of a keeper: it is the instance that elevations are bound to.
 //! Refuses: two keepers on one folder.
 
-mod envoy;
-mod folder;
-mod timing;
-
 use std::path::Path;
 
-use crate::cli::keep::folder::Contents;
-pub(crate) use crate::cli::keep::folder::KeptFolder;
-pub(crate) use crate::cli::keep::timing::{Stop, pause_after, renewal_point, until};
+use crate::client::keep::{Contents, KeptFolder, renewal_point};
 use crate::client::{Client, ClientError, Minted, Wanted};
 use crate::time::{Seconds, Timestamp};
 use crate::wire::svid::SvidRequest;

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use crate::cli::elevation::exit_of;
 use crate::cli::exit::{Exit, words};
-use crate::cli::keep::{Keeper, Kept, Stop, pause_after, until};
+use crate::cli::keep::{Keeper, Kept};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment_of, span, time_of_day};
 use crate::client::Client;
+use crate::client::keep::{Stop, pause_after, until};
 use crate::time::{Clock, Seconds, Timestamp};
 use crate::wire::elevation::ElevationView;
 

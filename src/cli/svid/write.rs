@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::exit::{Exit, UsageError, words};
-use crate::cli::keep::{Ask, Keeper, Kept, Stop, pause_after, until};
+use crate::cli::keep::{Ask, Keeper, Kept};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment_of, span, time_of_day};
 use crate::cli::svid::{FirstProof, Wish};
+use crate::client::keep::{Stop, pause_after, until};
 use crate::client::{Client, ClientError, Proof, read_svid, svid_name};
 use crate::time::Timestamp;
 use crate::x509::PrivateKey;

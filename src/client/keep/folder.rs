@@ -17,7 +17,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::cli::keep::envoy;
+use crate::client::keep::envoy;
 use crate::client::{BUNDLE_PEM, SVID_KEY, SVID_PEM};
 
 /// A folder that is held by this process.
