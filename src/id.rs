@@ -6,12 +6,14 @@
 
 pub mod entropy;
 pub(crate) mod hex;
+mod holder;
 mod instance;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::id::entropy::Entropy;
+pub use crate::id::holder::{HOLDER_BYTES_MAX, Holder, HolderError};
 pub use crate::id::instance::{Instance, InstanceError};
 
 /// Why a text is no id of the wanted kind.

@@ -137,6 +137,7 @@ impl Elevate {
             on_demand: false,
             break_glass: self.break_glass,
             subject: None,
+            holder: None,
         }
     }
 }

@@ -75,6 +75,7 @@ impl Keeper {
             elevation: self.ask.elevation.clone(),
             subject: self.ask.subject.clone(),
             ttl: self.ask.ttl.map(|ttl| ttl.to_string()),
+            holder: None,
         };
         let view = self.client.mint(&request).await?;
         let roots = self.client.bundle_roots().await?;

@@ -118,6 +118,7 @@ impl Fetch {
             elevation: self.wish.elevation,
             subject: self.wish.subject,
             ttl: self.wish.ttl.map(|ttl| ttl.to_string()),
+            holder: None,
         };
         let client: Client = match self.first.proof()? {
             Some(proof) => reach.client_as(proof)?,

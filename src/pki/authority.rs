@@ -14,7 +14,7 @@ use crate::attestation::Caller;
 use crate::audit::{Event, EventKind, Key, Value};
 use crate::elevation::{Elevation, State};
 use crate::id::entropy::Entropy;
-use crate::id::{Instance, TokenId};
+use crate::id::{Holder, Instance, TokenId};
 use crate::identity::TrustDomain;
 use crate::pki::issuing::Issuing;
 use crate::pki::keystore::{Keystore, KeystoreError};
@@ -76,6 +76,8 @@ pub struct MintTerms<'a> {
     pub caller: &'a Caller,
     /// For which running holder.
     pub instance: Instance,
+    /// What his agent calls him.
+    pub holder: Option<&'a Holder>,
     /// The elevation that is minted from.
     pub elevation: Option<&'a Elevation>,
     /// The entry of a caller who asks for somebody else, which must hold too.
@@ -369,6 +371,10 @@ fn svid_event(permit: &Permit, name: &SvidName, terms: &MintTerms<'_>, now: Time
     let event = vouched.fold(event, |event, (name, text)| event.and(name, text));
     let event = match name.scope() {
         Some(scope) => event.with(Key::Scope, scope.as_str()),
+        None => event,
+    };
+    let event = match terms.holder {
+        Some(holder) => event.and("holder", holder.as_str()),
         None => event,
     };
     match terms.elevation {

@@ -4,9 +4,10 @@
 //! refused too often (DESIGN promise 2); the text that a caller gets is policy's own.
 //! Refuses: to mint. A permit of the admin plane is used up here.
 
-use crate::attestation::{Caller, Claimant};
+use crate::attestation::{Caller, Claimant, Workload};
 use crate::audit::{Commitment, EventKind, Key, Value};
 use crate::elevation::{Request, WaitsFor};
+use crate::id::{Holder, Instance};
 use crate::identity::Subject;
 use crate::policy::{Act, Ask, Denial, OperateVerb, Permit, Principal, RevokeAct, Verdict, decide};
 use crate::service::{Call, Refusal, Service, ServiceError};
@@ -171,6 +172,15 @@ pub(crate) fn principal(caller: &Caller) -> Principal {
             subject: workload.name.subject().clone(),
             elevated: workload.name.scope().is_some(),
         },
+    }
+}
+
+/// Which running holder it is: the one that an agent names, or who holds the caller's own key.
+/// Whether he may name one is his entry's to say: see `obtain`.
+pub(crate) fn instance_of(workload: &Workload, holder: Option<&Holder>) -> Instance {
+    match holder {
+        Some(holder) => holder.instance(workload.name.subject()),
+        None => workload.instance,
     }
 }
 

@@ -9,15 +9,15 @@
 use crate::attestation::{Caller, Entry};
 use crate::audit::{Event, EventKind, Key, Value};
 use crate::elevation::{Elevation, Instances, Request, Requester, State, Ticket};
-use crate::id::{ElevationId, EventNumber};
+use crate::id::{ElevationId, EventNumber, Holder};
 use crate::identity::Subject;
 use crate::policy::{
     Act, Ask, Denial, FactVersion, OperateVerb, Outlook, Permit, Verdict, decide, suppose,
 };
 use crate::scope::Scope;
-use crate::service::ask::{principal, retrier, waits_for};
+use crate::service::ask::{instance_of, principal, retrier, waits_for};
 use crate::service::issue::elevate_act;
-use crate::service::obtain::is_let_in;
+use crate::service::obtain::{is_let_in, may_name_holder};
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
 use crate::time::{Seconds, Timestamp};
@@ -45,6 +45,8 @@ pub struct ElevateRequest {
     pub on_demand: bool,
     /// Asked as an emergency.
     pub break_glass: bool,
+    /// Which running holder asks, at an agent that the subject's entry names.
+    pub holder: Option<Holder>,
     /// Makes a repeated request find the first one's elevation.
     pub idempotency_key: Option<String>,
 }
@@ -93,7 +95,7 @@ impl Service {
         let subject = Some(request.subject.clone());
         let Standing { facts, entry, .. } = self.store.standing(subject, None).await?;
         let entry = entry.as_deref();
-        let deputy = self.deputy_of(call, &request.subject, entry).await?;
+        let deputy = self.deputy_of(call, asked, &request.subject, entry).await?;
         // A scheduled request is asked for its start.
         let moment = request.not_before.unwrap_or(now);
         let verdict = decide(&policy.bundle, ask, facts, moment, Seconds::default());
@@ -127,7 +129,7 @@ impl Service {
         };
         let new = NewElevation {
             elevation,
-            event,
+            event: with_holder(event, asked),
             guards,
             reason: reason.map(Reason::copied),
             retry: retry_key(call, asked),
@@ -147,14 +149,19 @@ impl Service {
         }
     }
 
-    /// The version of a deputy's own entry; refuses whom no entry lets in, recorded.
+    /// The version of a deputy's own entry; refuses whom no entry lets in, and who names a holder
+    /// that is not his to name, recorded.
     async fn deputy_of(
         &self,
         call: &Call,
+        asked: &ElevateRequest,
         subject: &Subject,
         entry: Option<&Entry>,
     ) -> Result<Option<FactVersion>, ServiceError> {
-        let known = if entry.is_some_and(|entry| !is_let_in(&call.caller, entry)) {
+        let may_name = may_name_holder(&call.caller, asked.holder.as_ref(), entry);
+        let known = if let Err(rule) = may_name {
+            Err(rule)
+        } else if entry.is_some_and(|entry| !is_let_in(&call.caller, entry)) {
             Err(ServiceError::NotAllowed(
                 "the entry of this subject does not say `foreign`",
             ))
@@ -194,6 +201,11 @@ impl Service {
         };
         let subject = Some(draft.request.subject.clone());
         let standing = self.store.standing(subject, None).await?;
+        may_name_holder(
+            &call.caller,
+            asked.holder.as_ref(),
+            standing.entry.as_deref(),
+        )?;
         let moment = draft.request.not_before.unwrap_or(now);
         let horizon = draft.request.duration;
         Ok(suppose(
@@ -268,7 +280,9 @@ impl Service {
         let shortest = terms.map(|terms| terms.svid_life).unwrap_or_default();
         let instances = match (asked.instances, &call.caller) {
             (Some(instances), _) => instances,
-            (None, Caller::Workload(workload)) => Instances::One(workload.instance),
+            (None, Caller::Workload(workload)) => {
+                Instances::One(instance_of(workload, asked.holder.as_ref()))
+            }
             // Asked for a workload by somebody else, whose key says nothing of its instances.
             (None, Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..)) => Instances::All,
         };
@@ -342,6 +356,13 @@ fn opening(kind: EventKind, call: &Call, elevation: &Elevation, now: Timestamp) 
         .into_iter()
         .filter_map(|(name, text)| text.map(|text| (name, text)));
     told.fold(event, |event, (name, text)| event.and(name, text))
+}
+
+fn with_holder(event: Event, asked: &ElevateRequest) -> Event {
+    match &asked.holder {
+        Some(holder) => event.and("holder", holder.as_str()),
+        None => event,
+    }
 }
 
 fn retry_key(call: &Call, asked: &ElevateRequest) -> Option<RetryKey> {

@@ -15,19 +15,19 @@
 //! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
 //! holders: who has a say over rights gets no certificate with them.
 
+mod standing;
+
 use futures_util::StreamExt as _;
 
-use crate::attestation::{Caller, Obtainer};
-use crate::elevation::{Elevation, Instances, Move, State};
+use crate::attestation::Caller;
+use crate::elevation::{Elevation, Move, State};
 use crate::failpoint::{Point, reach};
-use crate::id::{ElevationId, Instance, TokenId};
+use crate::id::{ElevationId, Holder, Instance, TokenId};
 use crate::identity::Subject;
 use crate::pki::{MintTerms, PlanError, Svid};
-use crate::policy::{Act, Ask, ElevateAct, FactVersion, Verdict, decide};
+use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
-use crate::service::ask::{principal, retrier};
-use crate::service::elevate::OPEN_PER_SUBJECT_MAX;
-use crate::service::obtain::{is_let_in, obtains};
+use crate::service::ask::{instance_of, principal, retrier};
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Service, ServiceError, is_stale};
 use crate::store::{Record, RetryKey, Standing, StoreError, record};
 use crate::time::{Seconds, Stopwatch, Timestamp};
@@ -46,6 +46,8 @@ pub struct IssueRequest {
     pub elevation: Option<ElevationId>,
     /// The life wished for.
     pub life: Option<Seconds>,
+    /// For which running holder, at an agent that the subject's entry names.
+    pub holder: Option<Holder>,
     /// Makes a repeated request find the first one's certificate.
     pub idempotency_key: Option<String>,
 }
@@ -63,8 +65,10 @@ pub struct Issued {
 struct Walk<'a> {
     call: &'a Call,
     subject: Subject,
-    /// For which running holder: the caller's own key, or that of the request.
+    /// For which running holder: the one that an agent names, the caller's own key, or that of the
+    /// request.
     instance: Instance,
+    holder: Option<Holder>,
     elevation: Option<ElevationId>,
     /// The scope that was named; with an elevation, it must be that one's.
     scope: Option<Scope>,
@@ -128,7 +132,7 @@ impl Service {
         let elevated = request.scope.is_some() || request.elevation.is_some();
         let csr = VerifiedCsr::parse(&request.csr, &self.authority.csr_rules(elevated))?;
         let instance = match &call.caller {
-            Caller::Workload(workload) => workload.instance,
+            Caller::Workload(workload) => instance_of(workload, request.holder.as_ref()),
             Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) => {
                 Instance::from_bytes(*csr.fingerprint().as_bytes())
             }
@@ -136,7 +140,8 @@ impl Service {
         let elevation = match (request.elevation, &request.scope) {
             (Some(id), _) => Some(id),
             (None, Some(scope)) => {
-                self.may_ask_for(&call.caller, &subject).await?;
+                self.may_ask_for(&call.caller, &subject, request.holder.as_ref())
+                    .await?;
                 Some(self.open_for(&subject, scope, instance).await?)
             }
             (None, None) => None,
@@ -147,6 +152,7 @@ impl Service {
             call,
             subject,
             instance,
+            holder: request.holder,
             elevation,
             scope: request.scope,
         };
@@ -203,6 +209,7 @@ impl Service {
         let terms = MintTerms {
             caller: &walk.call.caller,
             instance: walk.instance,
+            holder: walk.holder.as_ref(),
             elevation: elevation.as_ref(),
             deputy,
             spend: spent(&walk.call.caller),
@@ -230,80 +237,6 @@ impl Service {
             self.elevation_moved(elevation.id);
         }
         Ok(svid)
-    }
-
-    /// What is known of whom and what is asked for; strangers learn nothing here.
-    async fn standing_of(&self, walk: &Walk<'_>) -> Result<Standing, ServiceError> {
-        let subject = Some(walk.subject.clone());
-        let standing = self.store.standing(subject, walk.elevation).await?;
-        let asked_for = |one: &Elevation| {
-            let scope = &one.request.scope;
-            one.request.subject == walk.subject
-                && walk.scope.as_ref().is_none_or(|named| named == scope)
-        };
-        let caller = &walk.call.caller;
-        let allowed = if walk.elevation.is_some() {
-            if !standing.elevation.as_ref().is_some_and(asked_for) {
-                return Err(ServiceError::NotFound("elevation"));
-            }
-            // Policy tells strangers from deputies. An operator asks for others, and holds nothing;
-            // a token pays for a base SVID and nothing more.
-            let entry = standing.entry.as_ref();
-            matches!(caller, Caller::Workload(_)) && entry.is_none_or(|it| is_let_in(caller, it))
-        } else {
-            let entry = standing.entry.as_ref();
-            entry.is_some_and(|entry| obtains(caller, entry))
-        };
-        if allowed {
-            Ok(standing)
-        } else {
-            Err(ServiceError::NotAllowed(
-                "this caller may not obtain that SVID",
-            ))
-        }
-    }
-
-    /// Refuses who asks for somebody else and is registered no more: his SVID may outlive his
-    /// entry (assurance M8). The entry of the subject is policy's to judge.
-    ///
-    /// Answers the version of his entry, which must still hold when what he asked for is recorded.
-    pub(crate) async fn known(
-        &self,
-        caller: &Caller,
-        subject: &Subject,
-    ) -> Result<Option<FactVersion>, ServiceError> {
-        match caller.subject() {
-            Some(own) if own != subject => {
-                let standing = self.store.standing(Some(own.clone()), None).await?;
-                let gone = ServiceError::NotAllowed("who asks has no registration entry any more");
-                let entry = standing.entry.filter(|entry| is_let_in(caller, entry));
-                let entry = entry.ok_or(gone)?;
-                Ok(Some(FactVersion::Entry(entry.id, entry.version)))
-            }
-            Some(_) | None => Ok(None),
-        }
-    }
-
-    /// Refuses strangers before anything is looked for in the subject's name: what is open is not
-    /// theirs to learn.
-    async fn may_ask_for(&self, caller: &Caller, subject: &Subject) -> Result<(), ServiceError> {
-        if caller.subject() == Some(subject) {
-            return Ok(());
-        }
-        let standing = self.store.standing(Some(subject.clone()), None).await?;
-        let is_deputy = |own: &Subject| {
-            let agent = Obtainer::Agent(own.id().clone());
-            let entry = standing.entry.as_ref();
-            entry.is_some_and(|entry| entry.terms.obtained_by.contains(&agent))
-        };
-        match caller {
-            Caller::Workload(workload) if is_deputy(workload.name.subject()) => Ok(()),
-            Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) | Caller::Workload(_) => {
-                Err(ServiceError::NotAllowed(
-                    "this caller may not obtain that SVID",
-                ))
-            }
-        }
     }
 
     /// The seconds from now to the last one that the right, the scope, the profile and the
@@ -337,28 +270,6 @@ impl Service {
         let wish = walk.life.map_or(longest, |wish| wish.min(longest));
         let life = self.authority.life_for(true, Some(wish), now).min(longest);
         Ok(less_the_inclusive_second(life.min(ends_at.since(now))))
-    }
-
-    /// The elevation that a caller means when he names only the scope: the newest open one that
-    /// serves his instance.
-    async fn open_for(
-        &self,
-        subject: &Subject,
-        scope: &Scope,
-        instance: Instance,
-    ) -> Result<ElevationId, ServiceError> {
-        let open = self
-            .store
-            .open_elevations(subject, scope, OPEN_LOOKED_AT_MAX)
-            .await?;
-        let serves = |elevation: &Elevation| match elevation.request.instances {
-            Instances::One(one) => one == instance,
-            Instances::All | Instances::Count(_) => true,
-        };
-        let newest = open.into_iter().find(serves);
-        newest
-            .map(|elevation| elevation.id)
-            .ok_or(ServiceError::NoElevation)
     }
 }
 
@@ -449,11 +360,12 @@ const fn spent(caller: &Caller) -> Option<TokenId> {
 fn retry_key(call: &Call, request: &IssueRequest, csr: &VerifiedCsr) -> Option<RetryKey> {
     let key = request.idempotency_key.clone()?;
     let asked = format!(
-        "{:?} {:?} {:?} {:?} {}",
+        "{:?} {:?} {:?} {:?} {:?} {}",
         request.subject,
         request.scope,
         request.elevation,
         request.life,
+        request.holder,
         csr.fingerprint()
     );
     let digest = crate::x509::Fingerprint::of(asked.as_bytes());
@@ -471,5 +383,3 @@ fn less_the_inclusive_second(life: Seconds) -> Seconds {
 
 /// How many walks of one call go on at once; the others wait for their turn.
 const WALKS_AT_ONCE_MAX: usize = 64;
-/// How many open elevations of one subject and scope are looked at: all that there can be.
-const OPEN_LOOKED_AT_MAX: u32 = OPEN_PER_SUBJECT_MAX;

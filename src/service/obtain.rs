@@ -5,6 +5,8 @@
 //! Refuses: holders of scopes and foreign identities as obtainers of base SVIDs.
 
 use crate::attestation::{Caller, Entry, Obtainer};
+use crate::id::Holder;
+use crate::service::ServiceError;
 
 /// Whether the entry lets the caller obtain the base SVID.
 pub(crate) fn obtains(caller: &Caller, entry: &Entry) -> bool {
@@ -30,6 +32,39 @@ pub(crate) fn obtains(caller: &Caller, entry: &Entry) -> bool {
             let agent = Obtainer::Agent(own.id().clone());
             own == subject && entry.renews_itself() || entry.terms.obtained_by.contains(&agent)
         }
+    }
+}
+
+/// Whether the entry names the caller as an agent, and he came as that agent's base identity: he
+/// alone says which running holder something is for.
+pub(crate) fn is_agent_of(caller: &Caller, entry: &Entry) -> bool {
+    match caller {
+        Caller::Workload(workload)
+            if workload.name.scope().is_none() && workload.foreign.is_none() =>
+        {
+            let agent = Obtainer::Agent(workload.name.subject().id().clone());
+            entry.terms.obtained_by.contains(&agent)
+        }
+        Caller::Claimant(_) | Caller::Operator(_) | Caller::Token(..) | Caller::Workload(_) => {
+            false
+        }
+    }
+}
+
+/// Refuses who names a holder and is no agent of the subject; without an entry nobody is.
+pub(crate) fn may_name_holder(
+    caller: &Caller,
+    holder: Option<&Holder>,
+    entry: Option<&Entry>,
+) -> Result<(), ServiceError> {
+    match holder {
+        Some(_) if !entry.is_some_and(|entry| is_agent_of(caller, entry)) => {
+            Err(ServiceError::NotAllowed(
+                "`holder` is for agents that the subject's entry names in `obtained_by`; leave it \
+                 out",
+            ))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

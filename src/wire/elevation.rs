@@ -49,6 +49,11 @@ pub struct ElevationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "spiffe://example.org/ns/shop/sa/web")]
     pub subject: Option<String>,
+    /// Which of the running holders that the calling agent attests asks: 1 to 128 printable ASCII
+    /// characters; only for agents that the subject's entry names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "host")]
+    pub holder: Option<String>,
 }
 
 /// How many of the subject's instances an elevation is bound to.

@@ -30,6 +30,11 @@ pub struct SvidRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "5m")]
     pub ttl: Option<String>,
+    /// Which of the running holders that the calling agent attests it is for: 1 to 128 printable
+    /// ASCII characters; only for agents that the subject's entry names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "host")]
+    pub holder: Option<String>,
 }
 
 /// The question beside a raw CSR body; means what it means in [`SvidRequest`].
@@ -49,6 +54,9 @@ pub struct SvidQuery {
     /// The longest life wanted, such as `5m`; only beside a raw CSR body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<String>,
+    /// For which running holder at the calling agent; only beside a raw CSR body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 /// The answer of `POST /v1/svids`.

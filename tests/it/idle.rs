@@ -139,6 +139,7 @@ async fn workload(place: &Place) -> ClientConfig {
         elevation: None,
         subject: None,
         ttl: None,
+        holder: None,
     };
     let minted = client(token).mint(&request).await.unwrap();
     let mut roots = RootCertStore::empty();

@@ -30,6 +30,7 @@
 )]
 
 mod abuse;
+mod agents;
 mod brought_issuer;
 mod certificates;
 mod cli;

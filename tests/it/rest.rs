@@ -2,7 +2,7 @@
 //! by the test in place of the handshake (`doors.rs` has the handshakes).
 
 mod batch;
-mod caller;
+pub(crate) mod caller;
 
 use http::StatusCode;
 use protem::api::http::document;

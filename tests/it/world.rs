@@ -299,6 +299,7 @@ pub(crate) fn base(key: &PrivateKey) -> IssueRequest {
         scope: None,
         elevation: None,
         life: None,
+        holder: None,
         idempotency_key: None,
     }
 }
@@ -324,6 +325,7 @@ pub(crate) fn asked(scope: &str) -> ElevateRequest {
         extends: None,
         on_demand: false,
         break_glass: false,
+        holder: None,
         idempotency_key: None,
     }
 }

@@ -216,6 +216,7 @@ async fn walks(table: &mut Table, world: &World) {
                         scope: None,
                         elevation: None,
                         life: None,
+                        holder: None,
                         idempotency_key: None,
                     };
                     async move {

@@ -446,6 +446,7 @@ fn asked(key: &PrivateKey, scope: Option<&str>) -> SvidRequest {
         elevation: None,
         subject: None,
         ttl: None,
+        holder: None,
     }
 }
 

@@ -118,6 +118,7 @@ impl Site {
             elevation: None,
             subject: None,
             ttl: None,
+            holder: None,
         };
         let client = self.house.client(proof, wish.once);
         let view = self.runtime.block_on(client.mint(&request))?;

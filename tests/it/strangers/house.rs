@@ -112,6 +112,7 @@ impl House {
             elevation: None,
             subject: None,
             ttl: None,
+            holder: None,
         };
         self.run(client.mint(&request)).map_err(code)
     }

@@ -79,29 +79,32 @@ fn asked(
         instances: body
             .instances
             .map(|instances| read_instances(&instances, call))
-            .transpose()?,
+            .transpose()?
+            .flatten(),
         reason: body.reason,
         ticket: optional("ticket", body.ticket.as_deref())?,
         extends: optional("extends", body.extends.as_deref())?,
         on_demand: body.on_demand,
         break_glass: body.break_glass,
+        holder: optional("holder", body.holder.as_deref())?,
         idempotency_key,
     })
 }
 
+/// None for the one that asks, whichever that is.
 fn read_instances(
     instances: &wire::elevation::Instances,
     call: &Call,
-) -> Result<Instances, Problem> {
+) -> Result<Option<Instances>, Problem> {
     use wire::elevation::Instances::{Count, Word};
     let wrong = || field("instances", &RequestError::Instances);
     match instances {
         Count(count) => u16::try_from(*count)
-            .map(Instances::Count)
+            .map(|count| Some(Instances::Count(count)))
             .map_err(|_| wrong()),
         Word(word) => match (word.as_str(), &call.caller) {
-            ("all", _) => Ok(Instances::All),
-            ("one", Caller::Workload(workload)) => Ok(Instances::One(workload.instance)),
+            ("all", _) => Ok(Some(Instances::All)),
+            ("one", Caller::Workload(_)) => Ok(None),
             _ => Err(wrong()),
         },
     }

@@ -101,6 +101,7 @@ pub(crate) fn request(
         scope: optional("scope", query.scope.as_deref())?,
         elevation: optional("elevation", query.elevation.as_deref())?,
         life: optional("ttl", query.ttl.as_deref())?,
+        holder: optional("holder", query.holder.as_deref())?,
         idempotency_key: key,
     })
 }
@@ -124,6 +125,7 @@ pub(crate) fn from_json(request: SvidRequest) -> Result<(Vec<u8>, SvidQuery), Pr
         elevation: request.elevation,
         subject: request.subject,
         ttl: request.ttl,
+        holder: request.holder,
     };
     Ok((csr, query))
 }

@@ -1,0 +1,3 @@
+//! Agents at the server: whom they speak for, what they are told, and what nobody else is.
+
+mod holders;
