@@ -17,6 +17,7 @@ mod proof;
 mod svid_folder;
 mod tls;
 mod verb;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;

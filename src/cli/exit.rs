@@ -79,6 +79,7 @@ impl Exit {
         match error {
             ClientError::Broken { .. }
             | ClientError::Handshake { .. }
+            | ClientError::NoStream { .. }
             | ClientError::NotUnderstood { .. }
             | ClientError::TimedOut { .. }
             | ClientError::Unreachable { .. } => Self::Unreachable,

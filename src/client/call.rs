@@ -13,11 +13,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::exchange::{Answer, Exchange, Sink};
-use crate::client::tls::tls_config;
+use crate::client::tls::{ALPN_HTTP_1, tls_config};
 use crate::client::verb::roots_of_file;
 use crate::client::{Client, ClientError, Proof, read_svid};
 use crate::id::entropy::Entropy;
@@ -128,14 +129,9 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call, sink: Option<Sink<'_>>) -> Result<Answer, ClientError> {
-        let roots = roots_of_file(&self.bundle)?;
-        let svid = match &self.proof {
-            Proof::Svid(folder) => Some(read_svid(folder, self.clock.now())?),
-            Proof::BearerFile(_) | Proof::Bearer(_) | Proof::None | Proof::TokenFile(_) => None,
-        };
         let exchange = Exchange {
             address: &self.address,
-            tls: tls_config(&roots, svid.as_ref(), self.clock.clone())?,
+            tls: self.tls(ALPN_HTTP_1)?,
             patience: call.patience,
         };
         let answer = exchange.perform(self.request(call)?, sink).await?;
@@ -146,6 +142,17 @@ impl Client {
             Ok(problem) => ClientError::Problem(Box::new(problem)),
             Err(_) => self.not_understood(answer.status),
         })
+    }
+
+    /// How to connect now, from the files as they stand.
+    pub(crate) fn tls(&self, protocol: &[u8]) -> Result<ClientConfig, ClientError> {
+        let roots = roots_of_file(&self.bundle)?;
+        let svid = match &self.proof {
+            Proof::Svid(folder) => Some(read_svid(folder, self.clock.now())?),
+            Proof::BearerFile(_) | Proof::Bearer(_) | Proof::None | Proof::TokenFile(_) => None,
+        };
+        let clock = self.clock.clone();
+        Ok(tls_config(&roots, svid.as_ref(), protocol, clock)?)
     }
 
     fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>, ClientError> {
@@ -216,7 +223,7 @@ pub(crate) const ATTEMPTS_MAX: u16 = 3;
 const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(5);
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// From the sent request to the whole answer.
-const ANSWER_LONGEST: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_LONGEST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

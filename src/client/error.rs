@@ -90,6 +90,14 @@ pub enum ClientError {
         /// What the system says.
         source: io::Error,
     },
+    /// A stream was not opened, or ended, and the server did not say why.
+    #[error("no stream from {server}")]
+    NoStream {
+        /// Whom it was asked of.
+        server: String,
+        /// What gRPC says.
+        source: Box<tonic::Status>,
+    },
     /// No answer of protem.
     #[error("{server} answered with status {status} and something that protem does not write")]
     NotUnderstood {
@@ -114,6 +122,7 @@ impl ClientError {
             | Self::BundleContent { .. }
             | Self::Handshake { .. }
             | Self::Minted(_)
+            | Self::NoStream { .. }
             | Self::NotUnderstood { .. }
             | Self::Secret(_)
             | Self::Sink(_)
@@ -132,6 +141,7 @@ impl ClientError {
         match self {
             Self::Broken { .. }
             | Self::Minted(_)
+            | Self::NoStream { .. }
             | Self::NotUnderstood { .. }
             | Self::TimedOut { .. }
             | Self::TooLarge { .. }
@@ -174,6 +184,7 @@ impl ClientError {
             | Self::BundleContent { .. }
             | Self::Handshake { .. }
             | Self::Minted(_)
+            | Self::NoStream { .. }
             | Self::NotUnderstood { .. }
             | Self::Secret(_)
             | Self::Sink(_)

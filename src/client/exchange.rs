@@ -33,6 +33,9 @@ pub(crate) struct Answer {
 /// Takes the pieces of a successful answer as they arrive.
 pub(crate) type Sink<'a> = &'a mut (dyn FnMut(&[u8]) -> io::Result<()> + Send);
 
+/// What a conversation goes over.
+pub(crate) type Stream = TlsStream<TcpStream>;
+
 /// Whom to ask, how, and for how long.
 pub(crate) struct Exchange<'a> {
     pub(crate) address: &'a ServerAddress,
@@ -50,10 +53,7 @@ impl Exchange<'_> {
     ) -> Result<Answer, ClientError> {
         let server = self.address.to_string();
         let patience = self.patience;
-        let stream = match timeout(CONNECT_LONGEST, connect(self.address, self.tls)).await {
-            Ok(stream) => stream?,
-            Err(_) => return Err(timed_out(server, CONNECT_LONGEST)),
-        };
+        let stream = connect_within(self.address, self.tls).await?;
         match timeout(patience, converse(&server, stream, request, sink)).await {
             Ok(answer) => answer,
             Err(_) => Err(timed_out(server, patience)),
@@ -61,10 +61,18 @@ impl Exchange<'_> {
     }
 }
 
-async fn connect(
+/// A connection to a server that is proved, within the longest time for that.
+pub(crate) async fn connect_within(
     address: &ServerAddress,
     tls: ClientConfig,
-) -> Result<TlsStream<TcpStream>, ClientError> {
+) -> Result<Stream, ClientError> {
+    match timeout(CONNECT_LONGEST, connect(address, tls)).await {
+        Ok(stream) => stream,
+        Err(_) => Err(timed_out(address.to_string(), CONNECT_LONGEST)),
+    }
+}
+
+async fn connect(address: &ServerAddress, tls: ClientConfig) -> Result<Stream, ClientError> {
     let server = address.to_string();
     let unreachable = |source| ClientError::Unreachable {
         server: server.clone(),
@@ -83,7 +91,7 @@ async fn connect(
 
 async fn converse(
     server: &str,
-    stream: TlsStream<TcpStream>,
+    stream: Stream,
     request: Request<Full<Bytes>>,
     sink: Option<Sink<'_>>,
 ) -> Result<Answer, ClientError> {

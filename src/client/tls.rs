@@ -18,10 +18,11 @@ use crate::client::svid_folder::HeldSvid;
 use crate::time::Clock;
 use crate::x509::Certificate;
 
-/// How to talk to a server under `roots`, as the holder of `svid` or as nobody.
+/// How to talk to a server under `roots`, as the holder of `svid` or as nobody, in one protocol.
 pub(crate) fn tls_config(
     roots: &[Certificate],
     svid: Option<&HeldSvid>,
+    protocol: &[u8],
     clock: Arc<dyn Clock>,
 ) -> Result<ClientConfig, rustls::Error> {
     let mut store = RootCertStore::empty();
@@ -44,7 +45,7 @@ pub(crate) fn tls_config(
         }
     };
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }
 
@@ -68,3 +69,8 @@ impl fmt::Debug for Wall {
         f.write_str("Wall")
     }
 }
+
+/// For one request and its answer.
+pub(crate) const ALPN_HTTP_1: &[u8] = b"http/1.1";
+/// For streams.
+pub(crate) const ALPN_HTTP_2: &[u8] = b"h2";

@@ -26,7 +26,7 @@ use crate::wire::page::{Page, PageQuery};
 use crate::wire::policy::{
     ExplainRequest, PolicyActivated, PolicyFiles, PolicyRequest, PolicyView,
 };
-use crate::wire::svid::{SvidRequest, SvidView};
+use crate::wire::svid::{SvidBatchRequest, SvidBatchView, SvidRequest, SvidView};
 use crate::wire::token::{TokenIssued, TokenRequest, TokenView};
 use crate::wire::verdict::OutlookAnswer;
 use crate::x509::{CHAIN_BYTES_MAX, Certificate, read_chain};
@@ -41,6 +41,17 @@ impl Client {
     pub async fn mint(&self, request: &SvidRequest) -> Result<SvidView, ClientError> {
         let key = hex::text(&self.entropy.bytes::<16>());
         let call = Call::new(Method::POST, "/v1/svids").with_body(request);
+        self.ask(call.with_key(key)).await
+    }
+
+    /// Asks for many SVIDs at once; a repetition gives the recorded ones, item by item: each has
+    /// the batch's key and its place, so the items and their order must stay.
+    pub async fn mint_batch(
+        &self,
+        request: &SvidBatchRequest,
+    ) -> Result<SvidBatchView, ClientError> {
+        let key = hex::text(&self.entropy.bytes::<16>());
+        let call = Call::new(Method::POST, "/v1/svids/batch").with_body(request);
         self.ask(call.with_key(key)).await
     }
 

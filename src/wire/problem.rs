@@ -164,6 +164,8 @@ impl FromStr for ProblemKind {
 
 /// The media type of a problem document (RFC 9457 3).
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+/// The metadata of a gRPC status that carries the same document.
+pub const PROBLEM_METADATA: &str = "protem-problem-bin";
 const URN: &str = "urn:protem:problem:";
 
 #[cfg(test)]
