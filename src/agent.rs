@@ -16,4 +16,9 @@
 //! did not check.
 
 pub(crate) mod holdings;
+mod identity;
 pub(crate) mod keeper;
+mod link;
+mod news;
+mod observe;
+mod place;

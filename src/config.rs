@@ -4,6 +4,7 @@
 //! `deploy/config/server.toml`, which a test reads; secrets appear as paths only.
 //! Refuses: environment variables. What a server does is in its file.
 
+mod agent;
 mod strangers;
 
 use std::fs;
@@ -17,6 +18,9 @@ use crate::config::strangers::{ForeignFile, IssuerFile};
 use crate::identity::{SpiffeIdError, TrustDomain};
 use crate::pki::{ProfileError, ProfileName, Profiles};
 
+pub use crate::config::agent::{
+    AgentConfig, AgentConfigError, FirstProof, SdsConfig, WORKLOAD_SOCKET,
+};
 pub use crate::config::strangers::{ForeignConfig, IssuerConfig, StrangersError};
 
 /// A valid server configuration.

@@ -5,13 +5,21 @@
 //! ended or not begun. A failure of one item disturbs no other.
 //! Refuses: to hand a key to anybody but followers whose caller's selectors fit the entry.
 
+mod groups;
+mod house;
+mod items;
+mod mint;
+pub(crate) mod tend;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::holdings::{Holder, Holdings, Wants};
+use crate::agent::news::News;
 use crate::identity::Selector;
+use crate::proto::agent::HeldStatus;
 
 /// The way to the keeper; cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,8 +41,19 @@ pub(crate) enum Order {
     },
     /// A follower wants something else.
     Want(FollowerId, Wants),
-    /// A caller shows other selectors than before.
-    Reattested(FollowerId, Arc<BTreeSet<Selector>>),
+    /// A caller shows other selectors than before; answered with where to listen from now on.
+    Reattested {
+        /// Who.
+        id: FollowerId,
+        /// What he shows.
+        selectors: Arc<BTreeSet<Selector>>,
+        /// Answered with where to listen.
+        answer: oneshot::Sender<Followed>,
+    },
+    /// The server told something.
+    News(News),
+    /// Somebody wants to know what is kept.
+    Status(oneshot::Sender<Vec<HeldStatus>>),
     /// A follower is gone.
     Leave(FollowerId),
 }
@@ -42,6 +61,10 @@ pub(crate) enum Order {
 /// A follower, for the keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FollowerId(pub(crate) u64);
+
+/// A group of followers that are told the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GroupId(u64);
 
 /// The keeper's answer to a new follower.
 #[derive(Debug)]
@@ -96,6 +119,30 @@ impl Keeper {
     }
 }
 
+impl Keeper {
+    /// Tells the keeper what the server said.
+    ///
+    /// # Errors
+    /// When the agent is ending.
+    pub(crate) async fn news(&self, news: News) -> Result<(), Ending> {
+        self.orders
+            .send(Order::News(news))
+            .await
+            .map_err(|_| Ending)
+    }
+
+    /// What is kept, for people.
+    ///
+    /// # Errors
+    /// When the agent is ending.
+    pub(crate) async fn status(&self) -> Result<Vec<HeldStatus>, Ending> {
+        let (answer, status) = oneshot::channel();
+        let order = Order::Status(answer);
+        self.orders.send(order).await.map_err(|_| Ending)?;
+        status.await.map_err(|_| Ending)
+    }
+}
+
 impl Following {
     /// Says what is wanted from now on, in place of what was wanted before.
     ///
@@ -111,11 +158,19 @@ impl Following {
     /// # Errors
     /// When the agent is ending.
     pub(crate) async fn reattested(
-        &self,
+        &mut self,
         selectors: Arc<BTreeSet<Selector>>,
     ) -> Result<(), Ending> {
-        let order = Order::Reattested(self.id, selectors);
-        self.orders.send(order).await.map_err(|_| Ending)
+        let (answer, followed) = oneshot::channel();
+        let order = Order::Reattested {
+            id: self.id,
+            selectors,
+            answer,
+        };
+        self.orders.send(order).await.map_err(|_| Ending)?;
+        self.holdings = followed.await.map_err(|_| Ending)?.holdings;
+        self.holdings.mark_changed();
+        Ok(())
     }
 
     /// The newest holdings; from now on they count as seen.

@@ -146,11 +146,11 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         library: "hyper",
-        places: &["api", "client", "keyset"],
+        places: &["agent", "api", "client", "keyset"],
     },
     Wall {
         library: "hyper_util",
-        places: &["api", "client", "keyset"],
+        places: &["agent", "api", "client", "keyset"],
     },
     Wall {
         library: "nix",

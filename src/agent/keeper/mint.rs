@@ -1,0 +1,200 @@
+//! A batch of mints: keys made, certificates asked for, each answer checked before it counts.
+//!
+//! Promises: every key is new and never leaves this process. An SVID counts only if it certifies
+//! that key, names whom and what was asked for, stands under the roots, lives no longer than such
+//! an SVID may, and carries the number of the event that recorded it (assurance G17).
+//! Refuses: to let one item of a batch fail another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::agent::holdings::{Generation, Svid};
+use crate::agent::keeper::items::ItemKey;
+use crate::client::keep::renewal_point;
+use crate::client::{Client, ClientError, Minted, MintedError, Wanted};
+use crate::scope::Scope;
+use crate::time::{Seconds, Timestamp};
+use crate::wire::problem::ProblemView;
+use crate::wire::svid::{SvidBatchRequest, SvidRequest, SvidView};
+use crate::x509::{Certificate, KeyKind, PrivateKey, PrivateKeyError, write_chain, write_request};
+
+/// What came of one item.
+pub(crate) type Outcome = (ItemKey, Result<Fresh, Trouble>);
+
+/// A checked SVID that has no place yet.
+#[derive(Debug)]
+pub(crate) struct Fresh(Svid);
+
+/// Why an item was not minted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The call as a whole gave no answer.
+    #[error(transparent)]
+    Call(Arc<ClientError>),
+    /// The server forgot an item.
+    #[error("the server's answer has no place for it")]
+    Forgotten,
+    /// No key could be made.
+    #[error("no key could be made")]
+    Key(#[from] PrivateKeyError),
+    /// It lives longer than it may.
+    #[error("the server's SVID lives until {0}, longer than it may")]
+    Life(Timestamp),
+    /// It is not what was asked for.
+    #[error("the server's SVID is refused")]
+    Minted(#[from] MintedError),
+    /// The server said no to this item.
+    #[error("{}", .0.detail)]
+    Problem(Box<ProblemView>),
+    /// Nothing says that it was recorded.
+    #[error("the server's SVID carries no record of its making")]
+    Unrecorded,
+}
+
+impl Fresh {
+    /// The SVID with its place among all of this agent.
+    pub(crate) fn placed(self, generation: Generation) -> Svid {
+        Svid {
+            generation,
+            ..self.0
+        }
+    }
+}
+
+impl Trouble {
+    /// How long the server asks to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Call(error) => error.retry_after(),
+            Self::Problem(view) => view.retry_after_s.map(u64::from).map(Duration::from_secs),
+            Self::Forgotten | Self::Key(_) | Self::Life(_) | Self::Minted(_) | Self::Unrecorded => {
+                None
+            }
+        }
+    }
+}
+
+/// Mints all of these in one call.
+pub(crate) async fn mint(
+    client: &Client,
+    roots: &[Certificate],
+    keys: Vec<ItemKey>,
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(keys.len());
+    let (mut asked_for, mut items) = (Vec::new(), Vec::new());
+    for key in keys {
+        match request(&key) {
+            Ok((private, request)) => {
+                asked_for.push((key, private));
+                items.push(request);
+            }
+            Err(error) => outcomes.push((key, Err(error.into()))),
+        }
+    }
+    let asked = client.clock.now();
+    match client.mint_batch(&SvidBatchRequest { items }).await {
+        Err(error) => {
+            let error = Arc::new(error);
+            let failed = |(key, _)| (key, Err(Trouble::Call(Arc::clone(&error))));
+            outcomes.extend(asked_for.into_iter().map(failed));
+        }
+        Ok(batch) => {
+            let mut answers = batch.items.into_iter();
+            for (key, private) in asked_for {
+                let answer = answers.next().map(|answer| (answer.svid, answer.problem));
+                let fresh = match answer {
+                    Some((Some(view), None)) => {
+                        checked(client, roots, &key, &private, &view, asked)
+                    }
+                    Some((None, Some(problem))) => Err(Trouble::Problem(Box::new(problem))),
+                    Some((Some(_), Some(_)) | (None, None)) | None => Err(Trouble::Forgotten),
+                };
+                outcomes.push((key, fresh));
+            }
+        }
+    }
+    outcomes
+}
+
+fn request(key: &ItemKey) -> Result<(PrivateKey, SvidRequest), PrivateKeyError> {
+    // Fresh for every certificate: an elevated key is never a base key (assurance G18).
+    let private = PrivateKey::generate(KeyKind::P256)?;
+    let (elevation, holder) = match key {
+        ItemKey::Base(_) => (None, None),
+        ItemKey::Elevated {
+            elevation, holder, ..
+        } => (Some(elevation.to_string()), Some(holder.0.clone())),
+    };
+    let request = SvidRequest {
+        csr: write_request(&private)?,
+        scope: key.scope().map(ToString::to_string),
+        elevation,
+        subject: Some(key.subject().to_string()),
+        ttl: None,
+        holder,
+    };
+    Ok((private, request))
+}
+
+fn checked(
+    client: &Client,
+    roots: &[Certificate],
+    key: &ItemKey,
+    private: &PrivateKey,
+    view: &SvidView,
+    asked: Timestamp,
+) -> Result<Fresh, Trouble> {
+    let subject = key.subject().to_string();
+    let wanted = Wanted {
+        key: private.public_key(),
+        scope: key.scope().map(Scope::as_str),
+        subject: Some(&subject),
+    };
+    let minted = Minted::check(view, &wanted, roots, client.clock.now())?;
+    let leaf = minted.chain.first().ok_or(MintedError::NoIssuer)?;
+    let longest = match key {
+        ItemKey::Base(_) => BASE_LONGEST,
+        ItemKey::Elevated { .. } => ELEVATED_LONGEST,
+    };
+    if asked.plus(longest).plus(SLACK) < minted.not_after {
+        return Err(Trouble::Life(minted.not_after));
+    }
+    if let ItemKey::Elevated { elevation, .. } = key {
+        let evidence = leaf.tbs().evidence.ok_or(Trouble::Unrecorded)?;
+        if evidence.elevation != *elevation.bytes() {
+            return Err(Trouble::Unrecorded);
+        }
+    }
+    if view.event == 0 {
+        return Err(Trouble::Unrecorded);
+    }
+    let (id, name) = crate::client::svid_name(leaf)?;
+    let chance = u16::from_be_bytes(client.entropy.bytes());
+    let chain_der: Vec<u8> = minted
+        .chain
+        .iter()
+        .flat_map(|one| one.der().iter().copied())
+        .collect();
+    Ok(Fresh(Svid {
+        generation: Generation::default(),
+        spiffe_id: id.parse().map_err(MintedError::SpiffeId)?,
+        name,
+        chain_der: Bytes::from(chain_der),
+        chain_pem: Bytes::from(write_chain(&minted.chain)),
+        key_der: private.to_pkcs8_der()?,
+        key_pem: private.to_pkcs8_pem()?,
+        serial: crate::id::hex::text(&leaf.tbs().serial),
+        sha256: *leaf.fingerprint().as_bytes(),
+        not_before: leaf.tbs().not_before,
+        not_after: minted.not_after,
+        renew_at: renewal_point(asked, minted.not_after, chance),
+    }))
+}
+
+/// DESIGN section 6: the longest lives there are.
+const BASE_LONGEST: Seconds = Seconds::new(86_400);
+const ELEVATED_LONGEST: Seconds = Seconds::new(900);
+/// For clocks that differ.
+const SLACK: Seconds = Seconds::new(60);

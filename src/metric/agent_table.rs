@@ -1,0 +1,114 @@
+//! The table of an agent's metrics. What is not here is not measured.
+
+use crate::metric::{Kind, Metric};
+
+/// Every metric of an agent, in the order in which they are shown.
+pub const ALL: &[&Metric] = &[
+    &BUILD,
+    &CONNECTED,
+    &SKEW_MS,
+    &OWN_NOT_AFTER,
+    &SVIDS_HELD,
+    &SVIDS_MINTED,
+    &MINTS_FAILED,
+    &STREAMS,
+    &CONNECTIONS,
+    &CONNECTIONS_REFUSED,
+    &PUSHES_REFUSED,
+    &ASKS,
+    &DENIED,
+];
+
+/// Which program this is.
+pub static BUILD: Metric = Metric {
+    name: "agent_build_info",
+    help: "Always 1; the label is the version",
+    kind: Kind::Gauge,
+    label: Some(("version", &[env!("CARGO_PKG_VERSION")])),
+};
+/// The stream from the server.
+pub static CONNECTED: Metric = gauge(
+    "agent_connected",
+    "1 while the server's stream stands and everything was told",
+);
+/// The clocks.
+pub static SKEW_MS: Metric = gauge(
+    "agent_skew_milliseconds",
+    "How far the server's clock is ahead of this host's",
+);
+/// The agent's own SVID.
+pub static OWN_NOT_AFTER: Metric = gauge(
+    "agent_own_not_after_seconds",
+    "The last second of the agent's own SVID, Unix time; 0 while it has none",
+);
+/// What is held for workloads.
+pub static SVIDS_HELD: Metric = Metric {
+    name: "agent_svids_held",
+    help: "SVIDs held for workloads, by profile",
+    kind: Kind::Gauge,
+    label: Some(("profile", PROFILES)),
+};
+/// What was minted.
+pub static SVIDS_MINTED: Metric = Metric {
+    name: "agent_svids_minted",
+    help: "SVIDs minted for workloads, by profile",
+    kind: Kind::Counter,
+    label: Some(("profile", PROFILES)),
+};
+/// What was not.
+pub static MINTS_FAILED: Metric = Metric {
+    name: "agent_mints_failed",
+    help: "Attempts to mint that failed, by profile; each is tried again",
+    kind: Kind::Counter,
+    label: Some(("profile", PROFILES)),
+};
+/// Who is served.
+pub static STREAMS: Metric = gauge(
+    "agent_streams",
+    "Streams of workloads and Envoys that are open",
+);
+/// Who is connected.
+pub static CONNECTIONS: Metric = Metric {
+    name: "agent_connections",
+    help: "Connections of workloads and Envoys that are open, by socket",
+    kind: Kind::Gauge,
+    label: Some(("socket", SOCKETS)),
+};
+/// Who was turned away.
+pub static CONNECTIONS_REFUSED: Metric = Metric {
+    name: "agent_connections_refused",
+    help: "Connections turned away, because too many were open or their process could not be told",
+    kind: Kind::Counter,
+    label: Some(("socket", SOCKETS)),
+};
+/// What an Envoy did not take.
+pub static PUSHES_REFUSED: Metric = Metric {
+    name: "agent_pushes_refused",
+    help: "Answers that an Envoy refused (NACK); it goes on with what it had",
+    kind: Kind::Counter,
+    label: None,
+};
+/// What became of scopes that were asked for at the moment of use.
+pub static ASKS: Metric = Metric {
+    name: "agent_asks",
+    help: "Scopes asked for at the moment of use, by the server's answer",
+    kind: Kind::Counter,
+    label: Some(("answer", &["open", "pending", "refused"])),
+};
+/// The deny list.
+pub static DENIED: Metric = gauge(
+    "agent_denied_certificates",
+    "Certificates on the deny list that have not ended yet",
+);
+
+const PROFILES: &[&str] = &["base", "elevated"];
+const SOCKETS: &[&str] = &["sds", "workload"];
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric {
+        name,
+        help,
+        kind: Kind::Gauge,
+        label: None,
+    }
+}
