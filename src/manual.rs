@@ -7,6 +7,7 @@
 //! | [`decisions`] | whoever wants to change it | as needed |
 //! | [`operating`] | whoever runs it | as needed |
 //! | [`runbook`] | whoever an alert has woken | as needed |
+//! | [`agents`] | whoever runs agents | 5 minutes |
 //! | [`strangers`] | whoever has a mesh, SPIRE or CI already | 5 minutes |
 //!
 //! Promises: what stands here holds for this version; what does not hold yet is said in the same
@@ -14,6 +15,7 @@
 //! dependency that is named here does not exist, or a dependency is not explained.
 //! Refuses: plans. What is to be built stands in the issues.
 
+pub mod agents;
 pub mod decisions;
 pub mod operating;
 pub mod runbook;
