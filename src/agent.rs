@@ -17,3 +17,9 @@
 
 pub(crate) mod holdings;
 pub(crate) mod keeper;
+pub(crate) mod local;
+pub(crate) mod local_caller;
+pub(crate) mod refusal;
+pub(crate) mod seats;
+pub(crate) mod workload_api;
+pub(crate) mod workload_socket;
