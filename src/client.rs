@@ -14,6 +14,7 @@ pub(crate) mod keep;
 mod minted;
 pub mod probe;
 mod proof;
+mod routes;
 mod svid_folder;
 mod tls;
 mod verb;
@@ -26,6 +27,7 @@ pub use crate::client::address::{AddressError, ServerAddress};
 pub use crate::client::error::ClientError;
 pub use crate::client::minted::{Minted, MintedError, Wanted, svid_name};
 pub use crate::client::proof::{Proof, SecretFileError};
+pub(crate) use crate::client::routes::routes;
 pub use crate::client::svid_folder::{
     BUNDLE_PEM, HeldSvid, SVID_KEY, SVID_PEM, SvidFolderError, read_svid,
 };

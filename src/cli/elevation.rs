@@ -9,11 +9,10 @@ use crate::cli::exit::Exit;
 use crate::cli::paging::{Paging, tell_next};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment};
-use crate::client::Client;
 use crate::client::keep::Stop;
+use crate::client::{Client, routes};
 use crate::time::Seconds;
 use crate::wire::elevation::{ElevationQuery, ElevationView, Instances};
-use crate::wire::verdict::RouteView;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -215,25 +214,6 @@ pub(crate) fn waits_for(view: &ElevationView) -> String {
     routes(&view.waits_for)
 }
 
-/// Routes in words: any one of them suffices.
-pub(crate) fn routes(routes: &[RouteView]) -> String {
-    let words = routes.iter().map(|route| {
-        let all = route.route.iter().chain(&route.needs);
-        let all: Vec<_> = all.map(|one| approvals(one)).collect();
-        all.join(" and ")
-    });
-    words.collect::<Vec<_>>().join(", or ")
-}
-
-/// `sre:2` in words.
-fn approvals(text: &str) -> String {
-    match text.rsplit_once(':') {
-        Some((group, "1")) => format!("1 approval of {group}"),
-        Some((group, count)) => format!("{count} approvals of {group}"),
-        None => text.to_owned(),
-    }
-}
-
 fn state(view: &ElevationView) -> String {
     match &view.ended {
         Some(how) => format!("{}: {how}", view.state),
@@ -246,20 +226,3 @@ const PENDING: &str = "pending";
 const WAIT_LONGEST: Seconds = Seconds::new(50);
 const REPEAT_AFTER: Seconds = Seconds::new(1);
 const RETRY_AFTER: Seconds = Seconds::new(2);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn routes_are_told_in_words() {
-        let route = |route: &[&str], needs: &[&str]| RouteView {
-            route: route.iter().map(ToString::to_string).collect(),
-            needs: needs.iter().map(ToString::to_string).collect(),
-        };
-        assert_eq!(
-            routes(&[route(&["sre:2"], &["security:1"]), route(&["lead:1"], &[])]),
-            "2 approvals of sre and 1 approval of security, or 1 approval of lead"
-        );
-    }
-}

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::cli::elevation::routes;
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment};
 use crate::cli::serve;
+use crate::client::routes;
 use crate::identity::Group;
 use crate::server::Supposed;
 use crate::time::{Seconds, Timestamp};

@@ -156,6 +156,20 @@ pub struct ElevateResponse {
     /// Whom it waits for, in words; empty when it waits for nobody.
     #[prost(string, tag = "3")]
     pub waits_for: ::prost::alloc::string::String,
+    /// How it ended; empty in another state.
+    #[prost(string, tag = "4")]
+    pub ended: ::prost::alloc::string::String,
+    /// Why not, in words of the policy; empty when it has none.
+    #[prost(string, tag = "5")]
+    pub because: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitElevationRequest {
+    #[prost(string, tag = "1")]
+    pub elevation: ::prost::alloc::string::String,
+    /// The state that the caller knows.
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {}
@@ -643,6 +657,32 @@ pub mod local_agent_client {
                 .insert(GrpcMethod::new("protem.agent.v1.LocalAgent", "Elevate"));
             self.inner.unary(req, path, codec).await
         }
+        /// An elevation of the caller's subject, as soon as its state is another than the one that the
+        /// caller knows, or after some seconds.
+        pub async fn wait_elevation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaitElevationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ElevateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/protem.agent.v1.LocalAgent/WaitElevation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("protem.agent.v1.LocalAgent", "WaitElevation"));
+            self.inner.unary(req, path, codec).await
+        }
         /// What the agent holds and how it fares; all of it for root and the agent's own user, else what
         /// the caller himself is given.
         pub async fn status(
@@ -685,6 +725,12 @@ pub mod local_agent_server {
         async fn elevate(
             &self,
             request: tonic::Request<super::ElevateRequest>,
+        ) -> std::result::Result<tonic::Response<super::ElevateResponse>, tonic::Status>;
+        /// An elevation of the caller's subject, as soon as its state is another than the one that the
+        /// caller knows, or after some seconds.
+        async fn wait_elevation(
+            &self,
+            request: tonic::Request<super::WaitElevationRequest>,
         ) -> std::result::Result<tonic::Response<super::ElevateResponse>, tonic::Status>;
         /// What the agent holds and how it fares; all of it for root and the agent's own user, else what
         /// the caller himself is given.
@@ -800,6 +846,51 @@ pub mod local_agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ElevateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/protem.agent.v1.LocalAgent/WaitElevation" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaitElevationSvc<T: LocalAgent>(pub Arc<T>);
+                    impl<
+                        T: LocalAgent,
+                    > tonic::server::UnaryService<super::WaitElevationRequest>
+                    for WaitElevationSvc<T> {
+                        type Response = super::ElevateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaitElevationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LocalAgent>::wait_elevation(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaitElevationSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,0 +1,224 @@
+//! What the agent does for a local caller beside the Workload API: ask for elevations, and tell how
+//! it fares.
+//!
+//! Promises: every call attests its caller anew; an elevation is asked for in the name of one of his
+//! own subjects, and only its subject hears of it. What the server says goes to the caller in the
+//! server's words.
+//! Refuses: more calls at once, and a faster pace of asking, than the named bounds.
+
+mod ask;
+mod pace;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+use crate::agent::holdings::Holdings;
+use crate::agent::keeper::Keeper;
+use crate::agent::local::pace::Pace;
+use crate::agent::local_caller::LocalCaller;
+use crate::agent::refusal::Refusal;
+use crate::agent::seats::Seats;
+use crate::client::{Client, ClientError};
+use crate::proto::agent::local_agent_server::LocalAgent;
+use crate::proto::agent::{
+    ElevateRequest, ElevateResponse, StatusRequest, StatusResponse, WaitElevationRequest,
+};
+use crate::scope::Scope;
+use crate::time::{Clock, Seconds};
+use crate::wire::elevation::ElevationView;
+use crate::wire::problem::ProblemKind;
+
+/// The service.
+pub(crate) struct Local {
+    keeper: Keeper,
+    clock: Arc<dyn Clock>,
+    server: Arc<Client>,
+    status: watch::Receiver<Arc<StatusResponse>>,
+    own_uid: u32,
+    pace: Pace,
+    calls: Arc<Seats>,
+}
+
+/// The parts of [`Local`].
+pub(crate) struct LocalParts {
+    /// What callers hold.
+    pub(crate) keeper: Keeper,
+    /// For the pace.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The server, asked with the agent's SVID.
+    pub(crate) server: Arc<Client>,
+    /// All of it, as it stands.
+    pub(crate) status: watch::Receiver<Arc<StatusResponse>>,
+    /// The user of this process.
+    pub(crate) own_uid: u32,
+}
+
+impl Local {
+    /// The service from its parts.
+    pub(crate) fn new(parts: LocalParts) -> Self {
+        Self {
+            keeper: parts.keeper,
+            clock: parts.clock,
+            server: parts.server,
+            status: parts.status,
+            own_uid: parts.own_uid,
+            pace: Pace::default(),
+            calls: Seats::new(CALLS_EACH_MAX, CALLS_MAX),
+        }
+    }
+
+    async fn ask(&self, request: Request<ElevateRequest>) -> Result<ElevateResponse, Refusal> {
+        let caller = LocalCaller::of(request.extensions())?;
+        let asked = request.into_inner();
+        let scope: Scope = asked.scope.parse().map_err(Refusal::Scope)?;
+        let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let holdings = self.told(&caller).await?;
+        let subject = ask::subject_of(&holdings, &asked.subject)?;
+        let pace = self.pace.ask(subject, &*self.clock);
+        pace.map_err(Refusal::Pace)?;
+        let holder = ask::holder(&asked, caller.holder());
+        let request = ask::request(asked, &scope, subject, &holder);
+        let answer = self.server.elevate(&request).await;
+        let (pid, uid) = (caller.pid(), caller.uid());
+        let scope = scope.as_str();
+        match answer {
+            Ok(view) => {
+                let (elevation, state) = (&view.id, &view.state);
+                tracing::info!(pid, uid, %subject, scope, elevation, state, "elevation asked for");
+                Ok(ask::answer(view))
+            }
+            Err(error) => {
+                tracing::info!(pid, uid, %subject, scope, %error, "elevation asked for in vain");
+                Err(Refusal::Server(Box::new(error)))
+            }
+        }
+    }
+
+    async fn wait(
+        &self,
+        request: Request<WaitElevationRequest>,
+    ) -> Result<ElevateResponse, Refusal> {
+        let caller = LocalCaller::of(request.extensions())?;
+        let WaitElevationRequest { elevation, state } = request.into_inner();
+        if !is_id(&elevation) {
+            return Err(Refusal::NoElevation(
+                elevation.chars().take(ID_BYTES_MAX).collect(),
+            ));
+        }
+        let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let holdings = self.told(&caller).await?;
+        let view = own(
+            self.server.elevation(&elevation).await,
+            &elevation,
+            &holdings,
+        )?;
+        if view.state != state {
+            return Ok(ask::answer(view));
+        }
+        let waited = self.server.wait_elevation(&elevation, &state, WAIT_LONGEST);
+        let view = own(waited.await, &elevation, &holdings)?;
+        Ok(ask::answer(view))
+    }
+
+    async fn status_of(&self, request: Request<StatusRequest>) -> Result<StatusResponse, Refusal> {
+        let caller = LocalCaller::of(request.extensions())?;
+        let status = self.status.borrow().clone();
+        if caller.uid() == ROOT || caller.uid() == self.own_uid {
+            return Ok((*status).clone());
+        }
+        let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let selectors = caller.attest().await?;
+        let following = self.keeper.follow(selectors, caller.holder()).await;
+        let holdings = following.map_err(|_| Refusal::Ending)?.now();
+        Ok(status::own_part(&status, &holdings, caller.pid()))
+    }
+
+    /// What the caller may hold, once the server has told.
+    async fn told(&self, caller: &LocalCaller) -> Result<Arc<Holdings>, Refusal> {
+        let selectors = caller.attest().await?;
+        let following = self.keeper.follow(selectors, caller.holder()).await;
+        let mut following = following.map_err(|_| Refusal::Ending)?;
+        let told = async {
+            loop {
+                let holdings = following.now();
+                if holdings.told {
+                    return Ok(holdings);
+                }
+                following.changed().await.map_err(|_| Refusal::Ending)?;
+            }
+        };
+        let told = timeout(TOLD_LONGEST, told).await;
+        let holdings = told.map_err(|_| Refusal::NotTold)??;
+        if holdings.identities.is_empty() {
+            return Err(Refusal::NoIdentity);
+        }
+        Ok(holdings)
+    }
+}
+
+#[tonic::async_trait]
+impl LocalAgent for Local {
+    async fn elevate(
+        &self,
+        request: Request<ElevateRequest>,
+    ) -> Result<Response<ElevateResponse>, Status> {
+        Ok(Response::new(self.ask(request).await?))
+    }
+
+    async fn wait_elevation(
+        &self,
+        request: Request<WaitElevationRequest>,
+    ) -> Result<Response<ElevateResponse>, Status> {
+        Ok(Response::new(self.wait(request).await?))
+    }
+
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        Ok(Response::new(self.status_of(request).await?))
+    }
+}
+
+/// The elevation, where it is one of the caller's subjects; to everybody else it is not there.
+fn own(
+    answer: Result<ElevationView, ClientError>,
+    id: &str,
+    holdings: &Holdings,
+) -> Result<ElevationView, Refusal> {
+    let none = || Refusal::NoElevation(id.to_owned());
+    let view = answer.map_err(|error| match error.problem() {
+        Some(ProblemKind::NotFound | ProblemKind::Forbidden | ProblemKind::Unprocessable) => none(),
+        _ => Refusal::Server(Box::new(error)),
+    })?;
+    let mut subjects = holdings
+        .identities
+        .iter()
+        .map(|identity| identity.entry.subject.to_string());
+    if subjects.any(|subject| subject == view.subject) {
+        Ok(view)
+    } else {
+        Err(none())
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    (1..=ID_BYTES_MAX).contains(&text.len())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+const ROOT: u32 = 0;
+/// Of one process at once.
+const CALLS_EACH_MAX: usize = 8;
+/// Of all processes at once: each may hold a connection to the server.
+const CALLS_MAX: usize = 128;
+const ID_BYTES_MAX: usize = 64;
+const TOLD_LONGEST: Duration = Duration::from_secs(5);
+/// Shorter than what the socket lets a call take.
+const WAIT_LONGEST: Seconds = Seconds::new(20);

@@ -1,0 +1,78 @@
+//! Who is on the other end of a local socket, as the services see him.
+//!
+//! Promises: one caller a connection; asking again tells what he shows now, not what he showed when
+//! he connected.
+//! Refuses: anything that the caller says about himself.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tonic::Extensions;
+
+use crate::agent::holdings::Holder;
+use crate::agent::refusal::Refusal;
+use crate::identity::Selector;
+
+/// How a caller is attested. The attestor does it by the kernel's word; tests say what they like.
+pub(crate) trait Attest: Send + Sync + 'static {
+    /// What the caller shows at this moment.
+    fn attest(&self) -> BoxFuture<'_, Result<Arc<BTreeSet<Selector>>, AttestFailure>>;
+
+    /// The calling process, as elevations are bound to it.
+    fn holder(&self) -> Holder;
+
+    /// Its user.
+    fn uid(&self) -> u32;
+
+    /// Its number.
+    fn pid(&self) -> u32;
+}
+
+/// Why it failed, for the log.
+pub(crate) type AttestFailure = Box<dyn Error + Send + Sync>;
+
+/// The caller of one connection; tonic hands it on with each request.
+#[derive(Clone)]
+pub(crate) struct LocalCaller(pub(crate) Arc<dyn Attest>);
+
+impl LocalCaller {
+    /// The caller of a request.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAttested`] where the connection was accepted without one.
+    pub(crate) fn of(extensions: &Extensions) -> Result<Self, Refusal> {
+        extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or(Refusal::NotAttested)
+    }
+
+    /// What he shows at this moment.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAttested`], with the reason in the log.
+    pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
+        self.0.attest().await.map_err(|error| {
+            let (pid, uid) = (self.0.pid(), self.0.uid());
+            tracing::warn!(pid, uid, error = %error, "a local caller could not be attested");
+            Refusal::NotAttested
+        })
+    }
+
+    /// The calling process.
+    pub(crate) fn holder(&self) -> Holder {
+        self.0.holder()
+    }
+
+    /// Its user.
+    pub(crate) fn uid(&self) -> u32 {
+        self.0.uid()
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+}
