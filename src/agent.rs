@@ -16,6 +16,7 @@
 //! did not check.
 
 pub(crate) mod holdings;
+mod home;
 mod identity;
 pub(crate) mod keeper;
 mod link;
@@ -23,7 +24,6 @@ pub(crate) mod local;
 pub(crate) mod local_caller;
 mod news;
 mod observe;
-mod place;
 pub(crate) mod refusal;
 pub(crate) mod seats;
 pub(crate) mod workload_api;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::place::{Place, PlaceError};
+use crate::agent::home::{Home, HomeError};
 use crate::client::keep::{pause_after, renewal_point, until};
 use crate::client::{Client, ClientError, Minted, Proof, Wanted, read_roots, read_svid, svid_name};
 use crate::config::{AgentConfig, FirstProof};
@@ -33,7 +33,7 @@ pub(crate) struct Own {
 /// Who keeps it.
 pub(crate) struct Identity {
     subject: String,
-    place: Arc<Place>,
+    home: Arc<Home>,
     /// Calls with the SVID that lies in the place.
     pub(crate) client: Arc<Client>,
     /// Calls with the first proof.
@@ -57,7 +57,7 @@ pub enum IdentityError {
     NoProof(String),
     /// What it has cannot be kept.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Home(#[from] HomeError),
 }
 
 impl Identity {
@@ -67,21 +67,21 @@ impl Identity {
     /// When the roots cannot be put in their place.
     pub(crate) fn open(
         config: &AgentConfig,
-        place: Arc<Place>,
+        home: Arc<Home>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, IdentityError> {
-        if !place.bundle().exists() {
+        if !home.bundle().exists() {
             let read = fs::read_to_string(&config.bundle);
             let pem = read.map_err(|source| ClientError::Bundle {
                 path: config.bundle.clone(),
                 source,
             })?;
             read_roots(pem.as_bytes(), || format!("`{}`", config.bundle.display()))?;
-            place.put_bundle(&pem)?;
+            home.put_bundle(&pem)?;
         }
         let client = |proof| Client {
             address: config.server.clone(),
-            bundle: place.bundle(),
+            bundle: home.bundle(),
             proof,
             clock: Arc::clone(clock),
             entropy: Arc::new(Entropy::system()),
@@ -89,15 +89,15 @@ impl Identity {
         Ok(Self {
             subject: config.subject.to_string(),
             first: config.proof.as_ref().map(|proof| client(proof_of(proof))),
-            client: Arc::new(client(Proof::Svid(place.svid()))),
-            place,
+            client: Arc::new(client(Proof::Svid(home.svid()))),
+            home,
         })
     }
 
     /// What lies in the place, where it lives and is this agent's.
     pub(crate) fn held(&self) -> Option<Own> {
         let now = self.client.clock.now();
-        let held = read_svid(&self.place.svid(), now).ok()?;
+        let held = read_svid(&self.home.svid(), now).ok()?;
         let (_, name) = svid_name(&held.leaf).ok()?;
         let own = name.scope().is_none() && name.subject().to_string() == self.subject;
         let tbs = held.leaf.tbs();
@@ -170,9 +170,9 @@ impl Identity {
             holder: None,
         };
         let view = client.mint(&request).await?;
-        let path = self.place.bundle();
+        let path = self.home.bundle();
         let pem = fs::read(&path).map_err(|source| ClientError::Bundle { path, source })?;
-        let roots = read_roots(&pem, || format!("`{}`", self.place.bundle().display()))?;
+        let roots = read_roots(&pem, || format!("`{}`", self.home.bundle().display()))?;
         let wanted = Wanted {
             key: key.public_key(),
             scope: None,
@@ -180,7 +180,7 @@ impl Identity {
         };
         let minted = Minted::check(&view, &wanted, &roots, client.clock.now());
         let minted = minted.map_err(ClientError::from)?;
-        self.place
+        self.home
             .put_svid(&write_chain(&minted.chain), &key.to_pkcs8_pem()?)?;
         Ok(self.own(asked, minted.not_after))
     }

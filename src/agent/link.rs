@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::home::Home;
 use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::news::{Image, News};
-use crate::agent::place::Place;
 use crate::client::{Client, ClientError};
 use crate::identity::TrustDomain;
 use crate::proto::agent::Change;
@@ -42,7 +42,7 @@ pub(crate) struct Link {
     /// Calls with the agent's SVID.
     pub(crate) client: Arc<Client>,
     /// Where the newest roots are kept.
-    pub(crate) place: Arc<Place>,
+    pub(crate) home: Arc<Home>,
     /// Who is told.
     pub(crate) keeper: Keeper,
     /// The agent's trust domain.
@@ -192,7 +192,7 @@ impl Link {
             return;
         };
         let blocks = roots.iter().map(|der| write_pem("CERTIFICATE", der));
-        if let Err(error) = self.place.put_bundle(&blocks.collect::<String>()) {
+        if let Err(error) = self.home.put_bundle(&blocks.collect::<String>()) {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "the newest roots could not be kept");
         }

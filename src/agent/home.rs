@@ -16,7 +16,7 @@ use crate::client::{BUNDLE_PEM, SVID_KEY, SVID_PEM};
 
 /// The folder of one agent, held by this process.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Home {
     path: PathBuf,
     /// Open for its lock and to make renames durable.
     folder: File,
@@ -25,7 +25,7 @@ pub(crate) struct Place {
 
 /// Why there is no place.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum HomeError {
     /// The system refuses.
     #[error("cannot use `{}`", path.display())]
     File {
@@ -48,12 +48,12 @@ pub enum PlaceError {
     },
 }
 
-impl Place {
+impl Home {
     /// Takes the folder, making it where it is not there, and counts this start.
     ///
     /// # Errors
     /// Why not.
-    pub(crate) fn open(path: &Path) -> Result<Self, PlaceError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, HomeError> {
         let wrong = failed(path);
         DirBuilder::new()
             .recursive(true)
@@ -63,13 +63,13 @@ impl Place {
         let folder = File::open(path).map_err(&wrong)?;
         if folder.metadata().map_err(&wrong)?.mode() & OTHERS != 0 {
             let path = path.to_owned();
-            return Err(PlaceError::Shared { path });
+            return Err(HomeError::Shared { path });
         }
         match folder.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let path = path.to_owned();
-                return Err(PlaceError::Held { path });
+                return Err(HomeError::Held { path });
             }
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
@@ -101,7 +101,7 @@ impl Place {
     ///
     /// # Errors
     /// Why not; then the one before is still there.
-    pub(crate) fn put_svid(&self, chain: &str, key: &str) -> Result<(), PlaceError> {
+    pub(crate) fn put_svid(&self, chain: &str, key: &str) -> Result<(), HomeError> {
         let linked = fs::read_link(self.svid()).ok();
         let free = NAMES
             .iter()
@@ -140,7 +140,7 @@ impl Place {
     ///
     /// # Errors
     /// Why not; then those before are still there.
-    pub(crate) fn put_bundle(&self, pem: &str) -> Result<(), PlaceError> {
+    pub(crate) fn put_bundle(&self, pem: &str) -> Result<(), HomeError> {
         let path = self.bundle();
         if fs::read(&path).is_ok_and(|before| before == pem.as_bytes()) {
             return Ok(());
@@ -148,7 +148,7 @@ impl Place {
         self.replace(&path, pem.as_bytes())
     }
 
-    fn count_start(&mut self) -> Result<(), PlaceError> {
+    fn count_start(&mut self) -> Result<(), HomeError> {
         let path = self.path.join(STARTS);
         let before = match fs::read_to_string(&path) {
             Ok(text) => text.trim().parse().unwrap_or_default(),
@@ -159,7 +159,7 @@ impl Place {
         self.replace(&path, format!("{}\n", self.starts).as_bytes())
     }
 
-    fn replace(&self, path: &Path, content: &[u8]) -> Result<(), PlaceError> {
+    fn replace(&self, path: &Path, content: &[u8]) -> Result<(), HomeError> {
         let aside = path.with_extension("new");
         remove(&aside)?;
         put(&aside, content)?;
@@ -169,7 +169,7 @@ impl Place {
     }
 }
 
-fn put(path: &Path, content: &[u8]) -> Result<(), PlaceError> {
+fn put(path: &Path, content: &[u8]) -> Result<(), HomeError> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -179,15 +179,15 @@ fn put(path: &Path, content: &[u8]) -> Result<(), PlaceError> {
         .map_err(failed(path))
 }
 
-fn remove(path: &Path) -> Result<(), PlaceError> {
+fn remove(path: &Path) -> Result<(), HomeError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> PlaceError {
-    |source| PlaceError::File {
+fn failed(path: &Path) -> impl Fn(io::Error) -> HomeError {
+    |source| HomeError::File {
         path: path.to_owned(),
         source,
     }
@@ -214,7 +214,7 @@ mod tests {
     fn an_svid_replaces_the_one_before_and_leaves_no_key_behind() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("state");
-        let place = Place::open(&path).unwrap();
+        let place = Home::open(&path).unwrap();
         for (chain, key) in [("c1", "k1"), ("c2", "k2"), ("c3", "k3")] {
             place.put_svid(chain, key).unwrap();
             let read = |name| fs::read_to_string(place.svid().join(name)).unwrap();
@@ -235,7 +235,7 @@ mod tests {
     fn what_a_crash_left_half_written_is_written_anew() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("state");
-        let place = Place::open(&path).unwrap();
+        let place = Home::open(&path).unwrap();
         place.put_svid("c1", "k1").unwrap();
         fs::create_dir(path.join("svid.b")).unwrap();
         fs::write(path.join("svid.b/svid.key"), "half").unwrap();
@@ -251,14 +251,14 @@ mod tests {
     fn generations_rise_over_starts_and_two_agents_never_share() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("state");
-        let first = Place::open(&path).unwrap();
-        assert!(matches!(Place::open(&path), Err(PlaceError::Held { .. })));
+        let first = Home::open(&path).unwrap();
+        assert!(matches!(Home::open(&path), Err(HomeError::Held { .. })));
         let before = first.first_generation();
         drop(first);
-        let second = Place::open(&path).unwrap();
+        let second = Home::open(&path).unwrap();
         assert!(before < second.first_generation());
         drop(second);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
-        assert!(matches!(Place::open(&path), Err(PlaceError::Shared { .. })));
+        assert!(matches!(Home::open(&path), Err(HomeError::Shared { .. })));
     }
 }
