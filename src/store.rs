@@ -22,7 +22,7 @@ use crate::attestation::Entry;
 use crate::audit::{Event, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
-use crate::identity::Subject;
+use crate::identity::{SpiffeId, Subject};
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
@@ -93,11 +93,11 @@ pub trait Store: sealed::Sealed + Send + Sync {
         limit: u32,
     ) -> Answer<'_, Vec<ElevationRow>>;
 
-    /// The open elevations of a subject for a scope, newest first; at most `limit`.
+    /// The open elevations of a subject, for one scope or all, newest first; at most `limit`.
     fn open_elevations(
         &self,
         subject: &Subject,
-        scope: &Scope,
+        scope: Option<&Scope>,
         limit: u32,
     ) -> Answer<'_, Vec<Elevation>>;
 
@@ -116,6 +116,14 @@ pub trait Store: sealed::Sealed + Send + Sync {
 
     /// Registration entries by subject, after `after`; at most `limit`.
     fn entries(&self, after: Option<Subject>, limit: u32) -> Answer<'_, Vec<Entry>>;
+
+    /// Registration entries that name this agent, by subject, after `after`; at most `limit`.
+    fn entries_of(
+        &self,
+        agent: &SpiffeId,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Answer<'_, Vec<Entry>>;
 
     /// Remembers the digest of a new join token.
     fn create_token(&self, token: NewToken) -> Answer<'_, EventNumber>;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::id::EntryId;
-use crate::identity::{Group, Selector, SpiffeId, SpiffeIdError, Subject};
+use crate::identity::{Group, Selector, SpiffeId, SpiffeIdError, Subject, TrustDomain};
 use crate::time::Seconds;
 
 /// A registered workload.
@@ -40,6 +40,8 @@ pub struct EntryTerms {
     pub life: Seconds,
     /// What the Workload API tells a workload that has several SVIDs.
     pub hint: Option<String>,
+    /// The trust domains whose bundles the workload is given beside its own.
+    pub federates_with: Vec<TrustDomain>,
 }
 
 /// Who may obtain an SVID for the subject.
@@ -53,11 +55,17 @@ pub enum Obtainer {
     Issuer(String),
     /// Whoever holds a join token made for the subject.
     Token,
+    /// Whoever holds an X.509-SVID of another authority that names the subject: of a configured
+    /// foreign trust domain, or of the own one under `own_bundle`.
+    X509,
 }
 
 /// Why an entry is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryTermsError {
+    /// The own trust domain is named among the others.
+    #[error("`federates_with` names the own trust domain, whose bundle every workload is given")]
+    FederatesWithItself,
     /// The hint is too long or not printable ASCII.
     #[error("hint must be 1 to {HINT_BYTES_MAX} bytes of printable ASCII")]
     Hint,
@@ -66,8 +74,8 @@ pub enum EntryTermsError {
     Life(Seconds),
     /// Nobody could ever obtain the SVID.
     #[error(
-        "obtained_by is empty: name `token`, the URL of a token issuer, the SPIFFE ID of an agent, \
-         or `foreign`"
+        "obtained_by is empty: name `token`, `x509`, the URL of a token issuer, the SPIFFE ID of an \
+         agent, or `foreign`"
     )]
     NobodyObtains,
     /// Together the obtainers are longer than an event could carry beside the rest.
@@ -98,6 +106,11 @@ impl EntryTerms {
             ("selectors", self.selectors.len(), ENTRY_SELECTORS_MAX),
             ("obtained_by", self.obtained_by.len(), ENTRY_OBTAINERS_MAX),
             ("groups", self.groups.len(), ENTRY_GROUPS_MAX),
+            (
+                "federates_with",
+                self.federates_with.len(),
+                ENTRY_FEDERATES_WITH_MAX,
+            ),
         ];
         if let Some((list, count, max)) = lists.into_iter().find(|(_, count, max)| count > max) {
             return Err(EntryTermsError::TooMany { list, count, max });
@@ -119,6 +132,10 @@ impl EntryTerms {
                     .bytes()
                     .all(|byte| byte == b' ' || byte.is_ascii_graphic())
         };
+        let own = self.subject.trust_domain();
+        if self.federates_with.contains(own) {
+            return Err(EntryTermsError::FederatesWithItself);
+        }
         if self.hint.as_ref().is_some_and(|hint| !legal(hint)) {
             return Err(EntryTermsError::Hint);
         }
@@ -133,7 +150,7 @@ impl Entry {
     pub fn renews_itself(&self) -> bool {
         let obtainers = &self.terms.obtained_by;
         obtainers.iter().any(|one| match one {
-            Obtainer::Agent(_) | Obtainer::Token => true,
+            Obtainer::Agent(_) | Obtainer::Token | Obtainer::X509 => true,
             Obtainer::Foreign | Obtainer::Issuer(_) => false,
         })
     }
@@ -146,6 +163,7 @@ impl FromStr for Obtainer {
         match text {
             TOKEN => Ok(Self::Token),
             FOREIGN => Ok(Self::Foreign),
+            X509 => Ok(Self::X509),
             url if url.starts_with("https://")
                 && url.len() <= ISSUER_BYTES_MAX
                 && url.bytes().all(|byte| byte.is_ascii_graphic()) =>
@@ -164,6 +182,7 @@ impl fmt::Display for Obtainer {
             Self::Foreign => f.write_str(FOREIGN),
             Self::Issuer(url) => f.write_str(url),
             Self::Token => f.write_str(TOKEN),
+            Self::X509 => f.write_str(X509),
         }
     }
 }
@@ -177,6 +196,8 @@ pub const ENTRY_OBTAINERS_MAX: usize = 32;
 pub const ENTRY_OBTAINERS_BYTES_MAX: usize = 12 * 1_024;
 /// The most groups of one entry.
 pub const ENTRY_GROUPS_MAX: usize = 64;
+/// The most trust domains whose bundles go with one entry.
+pub const ENTRY_FEDERATES_WITH_MAX: usize = 16;
 /// The longest hint, in bytes.
 pub const HINT_BYTES_MAX: usize = 64;
 const ENTRY_LIFE_MIN: Seconds = Seconds::new(60);
@@ -185,6 +206,7 @@ const ENTRY_LIFE_MAX: Seconds = Seconds::new(86_400);
 const ISSUER_BYTES_MAX: usize = 1_024;
 const FOREIGN: &str = "foreign";
 const TOKEN: &str = "token";
+const X509: &str = "x509";
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +217,7 @@ mod tests {
         for text in [
             "token",
             "foreign",
+            "x509",
             "https://ci.example/a",
             "spiffe://td/agent",
         ] {
@@ -203,6 +226,7 @@ mod tests {
         for text in [
             "",
             "Token",
+            "X509",
             "http://ci.example",
             "https://ci.example\ntoken",
         ] {

@@ -60,8 +60,9 @@ pub(crate) struct Put {
     /// What the workload must show on its host, such as `unix:uid:1000`; may be repeated
     #[arg(long = "selector", value_name = "SELECTOR", conflicts_with = "file")]
     selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, the URL of a token issuer, an agent's SPIFFE ID, or
-    /// `foreign` where another trust domain gives it; may be repeated
+    /// Who may obtain the SVID: `token`, `x509` for an X.509-SVID of another authority that names the
+    /// subject, the URL of a token issuer, an agent's SPIFFE ID, or `foreign` where another trust
+    /// domain gives it; may be repeated
     #[arg(long = "obtained-by", value_name = "WHO", default_value = "token")]
     obtained_by: Vec<String>,
     /// How long a base SVID lives
@@ -70,6 +71,13 @@ pub(crate) struct Put {
     /// A word for the workload that tells this SVID from its others
     #[arg(long, value_name = "WORD", conflicts_with = "file")]
     hint: Option<String>,
+    /// A trust domain whose bundle the workload is given beside its own; may be repeated
+    #[arg(
+        long = "federates-with",
+        value_name = "TRUST_DOMAIN",
+        conflicts_with = "file"
+    )]
+    federates_with: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +134,7 @@ impl Put {
             groups: self.groups,
             life: self.life.to_string(),
             hint: self.hint,
+            federates_with: self.federates_with,
         }])
     }
 }
@@ -191,6 +200,7 @@ fn show_one(entry: &EntryView, screen: &mut Screen) -> anyhow::Result<()> {
         ("obtained by", entry.obtained_by.join(", ")),
         ("life", entry.life.clone()),
         ("hint", entry.hint.clone().unwrap_or_default()),
+        ("federates with", entry.federates_with.join(", ")),
         ("version", entry.version.to_string()),
     ])
 }

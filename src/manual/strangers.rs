@@ -16,9 +16,8 @@
 //! in this very trust domain open the door. Proxies trust what protem mints already. *The danger:*
 //! whoever signs below those roots can call as any workload of the trust domain, agents too. That
 //! is what a root means, but here it reaches the rights. A certificate of theirs that looks
-//! elevated is no caller, and the entry of a subject that they may vouch for says `foreign`. They
-//! obtain no base SVID here; an SVID of protem's own for the same subject does, where its entry
-//! says so.
+//! elevated is no caller, and the entry of a subject that they may vouch for says `foreign`, or
+//! `x509` where the subject begins with their SVID and goes on with protem's own (below).
 //!
 //! **(b)** Leave both out, and add `bundle.pem` to what the proxies trust for this trust domain.
 //! *The danger:* for a proxy that does not tell trust domains apart, its root can name anybody.
@@ -43,6 +42,22 @@
 //! `digitalSignature` said, no certificate signing. A connection ends with the leaf.
 //!
 //! Not looked at: revocation lists, and whether an intermediate ends before its leaf.
+//!
+//! # An agent on a host that has an identity already
+//!
+//! A host that SPIRE, Istio or cert-manager gave an SVID needs no join token: its entry says `x509`,
+//! and whoever proves the subject with that SVID obtains a base SVID of protem's own.
+//!
+//! ```text
+//! protem entry put --subject spiffe://prod.example/foreign/cluster.local/ns/infra/sa/agent \
+//!     --obtained-by x509 --owner infra
+//! protem svid write --svid DIR --out OTHER
+//! ```
+//!
+//! What is asked of the leaf is the same. It obtains this one thing: to act, call with what it
+//! obtained, which renews itself from then on, also when the other authority is gone. *The danger:*
+//! so does what a thief of that SVID obtained while it lasted; removing the entry ends both. Where
+//! the subject must be proved elsewhere again and again, say `foreign`.
 //!
 //! # A job with a token
 //!

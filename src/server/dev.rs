@@ -107,6 +107,7 @@ fn demo_entry(subject: &str) -> Result<EntryTerms, StartError> {
         ],
         life: Seconds::new(3_600),
         hint: None,
+        federates_with: Vec::new(),
     })
 }
 

@@ -48,6 +48,15 @@ struct Known {
     tried_at: Option<Timestamp>,
 }
 
+/// What a caller comes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Anything that is done in his subject's name.
+    Act,
+    /// An SVID.
+    Mint,
+}
+
 impl Service {
     /// The same service, which lets these in too.
     #[must_use]
@@ -112,11 +121,12 @@ impl Service {
 
 impl Service {
     /// Lets in whom another authority vouches for only where his entry says so: nothing that the
-    /// subject may do is done in its name by somebody else's certificate.
+    /// subject may do is done in its name by somebody else's certificate, unless it is `foreign`;
+    /// and nothing is minted, unless it is that or `x509`. The mint looks closer.
     ///
     /// # Errors
     /// [`ServiceError::NotAllowed`], recorded.
-    pub async fn let_in(&self, call: &Call) -> Result<(), ServiceError> {
+    pub async fn let_in(&self, call: &Call, to: Purpose) -> Result<(), ServiceError> {
         let Caller::Workload(workload) = &call.caller else {
             return Ok(());
         };
@@ -126,7 +136,14 @@ impl Service {
         let subject = workload.name.subject();
         let standing = self.store.standing(Some(subject.clone()), None).await?;
         // Without an entry there is nothing to do in its name; policy says so.
-        let says = |entry: Arc<Entry>| entry.terms.obtained_by.contains(&Obtainer::Foreign);
+        let ways: &[Obtainer] = match to {
+            Purpose::Act => &[Obtainer::Foreign],
+            Purpose::Mint => &[Obtainer::Foreign, Obtainer::X509],
+        };
+        let says = |entry: Arc<Entry>| {
+            let obtained_by = &entry.terms.obtained_by;
+            ways.iter().any(|way| obtained_by.contains(way))
+        };
         if standing.entry.is_none_or(says) {
             return Ok(());
         }

@@ -34,6 +34,7 @@ impl Service {
         let event = call
             .event(EventKind::EntryPut, self.now())
             .with(Key::Subject, terms.subject.to_string())
+            .and("federates_with", texts(&terms.federates_with))
             .and("groups", texts(&terms.groups))
             .and("life_s", terms.life.count())
             .and("obtained_by", texts(&terms.obtained_by))

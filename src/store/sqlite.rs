@@ -39,7 +39,7 @@ use crate::attestation::Entry;
 use crate::audit::{Event, SealedEvent};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId, EventNumber, OperatorId, PolicyVersion, TokenId};
-use crate::identity::Subject;
+use crate::identity::{SpiffeId, Subject};
 use crate::scope::Scope;
 use crate::store::sealed::Sealed;
 use crate::store::sqlite::fault::cannot;
@@ -218,7 +218,7 @@ impl Store for Sqlite {
     fn open_elevations(
         &self,
         subject: &Subject,
-        scope: &Scope,
+        scope: Option<&Scope>,
         limit: u32,
     ) -> Answer<'_, Vec<Elevation>> {
         let read = |on: &Connection| elevations::open_for(on, subject, scope, limit);
@@ -243,6 +243,16 @@ impl Store for Sqlite {
 
     fn entries(&self, after: Option<Subject>, limit: u32) -> Answer<'_, Vec<Entry>> {
         self.search(move |on| entries::list(on, after.as_ref(), limit))
+    }
+
+    fn entries_of(
+        &self,
+        agent: &SpiffeId,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Answer<'_, Vec<Entry>> {
+        let agent = agent.clone();
+        self.search(move |on| entries::of_agent(on, &agent, after.as_ref(), limit))
     }
 
     fn create_token(&self, token: NewToken) -> Answer<'_, EventNumber> {

@@ -17,8 +17,9 @@ pub struct EntryRequest {
     #[serde(default)]
     #[schema(example = json!(["unix:uid:1000"]))]
     pub selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, the URL of a token issuer, the SPIFFE ID of an agent, or
-    /// `foreign` where a foreign trust domain gives the base identity.
+    /// Who may obtain the SVID: `token`, `x509` (who proves the subject with an X.509-SVID of another
+    /// authority), the URL of a token issuer, the SPIFFE ID of an agent, or `foreign` where a
+    /// foreign trust domain gives the base identity.
     #[schema(example = json!(["token"]))]
     pub obtained_by: Vec<String>,
     /// The group that answers for the workload.
@@ -33,6 +34,10 @@ pub struct EntryRequest {
     /// A word for the workload that tells this SVID from its others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The trust domains whose bundles the workload is given beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["partner.example"]))]
+    pub federates_with: Vec<String>,
 }
 
 /// A registration entry as it stands.
@@ -45,8 +50,9 @@ pub struct EntryView {
     pub subject: String,
     /// What a workload must show on its host; all must hold.
     pub selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, the URL of a token issuer, the SPIFFE ID of an agent, or
-    /// `foreign` where a foreign trust domain gives the base identity.
+    /// Who may obtain the SVID: `token`, `x509` (who proves the subject with an X.509-SVID of another
+    /// authority), the URL of a token issuer, the SPIFFE ID of an agent, or `foreign` where a
+    /// foreign trust domain gives the base identity.
     pub obtained_by: Vec<String>,
     /// The group that answers for the workload.
     pub owner: String,
@@ -57,6 +63,9 @@ pub struct EntryView {
     /// A word for the workload that tells this SVID from its others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The trust domains whose bundles the workload is given beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub federates_with: Vec<String>,
     /// How often it was put; 1 is the first time.
     pub version: u64,
 }

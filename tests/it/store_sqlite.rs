@@ -9,7 +9,9 @@ use protem::audit::{EventKind, Key};
 use protem::store::sqlite::{Sqlite, backup, restore};
 use protem::store::{EventFilter, Intent, Store, StoreError};
 
-use crate::store_contract::world::{event, gapless, intent, number, numbers, retry, together};
+use crate::store_contract::world::{
+    entry, event, gapless, intent, number, numbers, retry, together,
+};
 
 /// A folder with room for stores.
 struct Folder(tempfile::TempDir);
@@ -99,15 +101,35 @@ async fn nobody_else_reads_the_files() {
 async fn a_store_of_another_schema_is_refused() {
     let folder = Folder::new();
     drop(folder.store());
-    for version in [3, 0, -1] {
+    for version in [4, 0, -1] {
         folder.tamper(&format!("PRAGMA user_version = {version}"));
         let refused = folder.refusal();
         let told =
-            matches!(refused, StoreError::Schema { found, known: 2, .. } if found == version);
+            matches!(refused, StoreError::Schema { found, known: 3, .. } if found == version);
         assert!(told, "{refused:?}");
     }
-    folder.tamper("PRAGMA user_version = 2");
+    folder.tamper("PRAGMA user_version = 3");
     folder.store().probe().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_from_before_agents_tells_each_his_entries() {
+    let folder = Folder::new();
+    let put = folder
+        .store()
+        .put_entry(entry(), event(EventKind::EntryPut))
+        .await;
+    let put = put.unwrap();
+    folder.tamper(
+        "DROP TABLE entry_agents; ALTER TABLE entries DROP COLUMN federates_with; \
+         PRAGMA user_version = 2",
+    );
+    let store = folder.store();
+    let agent = "spiffe://td.example/agent/a".parse().unwrap();
+    let found = store.entries_of(&agent, None, 9).await.unwrap();
+    let mut before = put;
+    before.terms.federates_with.clear();
+    assert_eq!(found, [before]);
 }
 
 #[test]

@@ -271,6 +271,7 @@ pub(crate) fn terms(subject: &str) -> EntryTerms {
         groups: vec!["demo".parse().unwrap()],
         life: Seconds::new(3_600),
         hint: None,
+        federates_with: Vec::new(),
     }
 }
 

@@ -10,15 +10,16 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use zeroize::Zeroizing;
 
 use crate::api::listener::Peer;
 use crate::api::problem::Problem;
 use crate::api::request::Noted;
 use crate::attestation::{Bearer, Caller, Neighbour};
+use crate::service::callers::Purpose;
 use crate::service::{Call, Service, ServiceError};
 use crate::wire::problem::ProblemKind;
 
@@ -43,26 +44,9 @@ impl FromRequestParts<Arc<Service>> for Arriving {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
-        let source = parts.extensions.get::<Peer>().map(Peer::ip);
-        let from = source.map(Neighbour::of);
-        let caller = match proved(parts, service, from).await {
-            Ok(caller) => caller,
-            Err(problem)
-                if problem.kind() == ProblemKind::Unauthenticated
-                    || problem.code() == KEYS_AWAY =>
-            {
-                service.heed_unproved(from, problem.code())?;
-                return Err(problem);
-            }
-            Err(problem) => return Err(problem),
-        };
-        service.heed(&caller)?;
-        if let Some(noted) = parts.extensions.get::<Noted>() {
-            noted.caller(&caller);
-        }
-        let call = Call { caller, source };
-        service.let_in(&call).await?;
-        Ok(Self(call))
+        arriving(&parts.extensions, &parts.headers, service, Purpose::Mint)
+            .await
+            .map(Self)
     }
 }
 
@@ -73,17 +57,56 @@ impl FromRequestParts<Arc<Service>> for Known {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
-        let Arriving(call) = Arriving::from_request_parts(parts, service).await?;
-        match &call.caller {
-            Caller::Operator(_) | Caller::Workload(_) => Ok(Self(call)),
-            Caller::Claimant(_) | Caller::Token(..) => Err(Problem::new(
-                ProblemKind::Forbidden,
-                "token_only_mints",
-                "a token obtains a base SVID and nothing else",
-            )
-            .with_next("obtain the SVID (`POST /v1/svids`) and call with it")),
-        }
+        known(&parts.extensions, &parts.headers, service)
+            .await
+            .map(Self)
     }
+}
+
+/// As [`Known`], for doors that are not made of extractors.
+pub(crate) async fn known(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    service: &Service,
+) -> Result<Call, Problem> {
+    let call = arriving(extensions, headers, service, Purpose::Act).await?;
+    match &call.caller {
+        Caller::Operator(_) | Caller::Workload(_) => Ok(call),
+        Caller::Claimant(_) | Caller::Token(..) => Err(Problem::new(
+            ProblemKind::Forbidden,
+            "token_only_mints",
+            "a token obtains a base SVID and nothing else",
+        )
+        .with_next("obtain the SVID (`POST /v1/svids`) and call with it")),
+    }
+}
+
+async fn arriving(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    service: &Service,
+    to: Purpose,
+) -> Result<Call, Problem> {
+    let peer = extensions.get::<Peer>();
+    let source = peer.map(Peer::ip);
+    let from = source.map(Neighbour::of);
+    let caller = match proved(peer, headers, service, from).await {
+        Ok(caller) => caller,
+        Err(problem)
+            if problem.kind() == ProblemKind::Unauthenticated || problem.code() == KEYS_AWAY =>
+        {
+            service.heed_unproved(from, problem.code())?;
+            return Err(problem);
+        }
+        Err(problem) => return Err(problem),
+    };
+    service.heed(&caller)?;
+    if let Some(noted) = extensions.get::<Noted>() {
+        noted.caller(&caller);
+    }
+    let call = Call { caller, source };
+    service.let_in(&call, to).await?;
+    Ok(call)
 }
 
 /// What a caller shows in the header.
@@ -96,13 +119,13 @@ enum Shown {
 
 /// Who it is, by the one proof that he gave.
 async fn proved(
-    parts: &Parts,
+    peer: Option<&Peer>,
+    headers: &HeaderMap,
     service: &Service,
     from: Option<Neighbour>,
 ) -> Result<Caller, Problem> {
-    let peer = parts.extensions.get::<Peer>();
     let certificate = peer.and_then(|peer| peer.certificate.clone());
-    match (bearer(&parts.headers)?, certificate) {
+    match (bearer(headers)?, certificate) {
         (None, None) => Err(nobody()),
         (None, Some(names)) => {
             let workload = service.workload(&names).map_err(|error| {

@@ -22,6 +22,7 @@ pub(crate) fn view(entry: &Entry) -> EntryView {
         groups: texts(&terms.groups),
         life: terms.life.to_string(),
         hint: terms.hint.clone(),
+        federates_with: texts(&terms.federates_with),
         version: entry.version,
     }
 }

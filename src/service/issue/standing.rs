@@ -76,14 +76,19 @@ impl Service {
         subject: &Subject,
         holder: Option<&Holder>,
     ) -> Result<(), ServiceError> {
-        if caller.subject() == Some(subject) && holder.is_none() {
+        let own = caller.subject() == Some(subject);
+        let foreign = matches!(caller, Caller::Workload(workload) if workload.foreign.is_some());
+        if own && !foreign && holder.is_none() {
             return Ok(());
         }
         let standing = self.store.standing(Some(subject.clone()), None).await?;
-        may_name_holder(caller, holder, standing.entry.as_deref())?;
+        let entry = standing.entry.as_deref();
+        may_name_holder(caller, holder, entry)?;
+        if own && entry.is_none_or(|entry| is_let_in(caller, entry)) {
+            return Ok(());
+        }
         let is_deputy = |own: &Subject| {
             let agent = Obtainer::Agent(own.id().clone());
-            let entry = standing.entry.as_ref();
             entry.is_some_and(|entry| entry.terms.obtained_by.contains(&agent))
         };
         match caller {
@@ -106,7 +111,7 @@ impl Service {
     ) -> Result<ElevationId, ServiceError> {
         let open = self
             .store
-            .open_elevations(subject, scope, OPEN_LOOKED_AT_MAX)
+            .open_elevations(subject, Some(scope), OPEN_LOOKED_AT_MAX)
             .await?;
         let serves = |elevation: &Elevation| match elevation.request.instances {
             Instances::One(one) => one == instance,

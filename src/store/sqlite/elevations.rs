@@ -162,11 +162,11 @@ pub(super) fn list(
 pub(super) fn open_for(
     connection: &Connection,
     subject: &Subject,
-    scope: &Scope,
+    scope: Option<&Scope>,
     limit: u32,
 ) -> Result<Vec<Elevation>, StoreError> {
     let read = |cells: &Cells<'_>| elevation_row::read(connection, cells);
-    let params = params![subject.to_string(), scope.as_str(), limit];
+    let params = params![subject.to_string(), scope.map(Scope::as_str), limit];
     ELEVATIONS.all(connection, OPEN_FOR, params, read)
 }
 
@@ -222,6 +222,7 @@ const IS_OPEN: &str = "opened IN \
 const HELD_BY: &str = "opened IN (SELECT opened FROM holders WHERE instance = ?)";
 const COUNT_OPEN: &str = "SELECT count(*) FROM elevations WHERE subject = ? AND ? < runs_out_at";
 const OPEN_FOR: &str = "SELECT * FROM elevations INDEXED BY elevations_open \
-    WHERE subject = ? AND runs_out_at IS NOT NULL AND scope = ? ORDER BY opened DESC LIMIT ?";
+    WHERE subject = ? AND runs_out_at IS NOT NULL AND scope = ifnull(?, scope) \
+    ORDER BY opened DESC LIMIT ?";
 const DUE: &str =
     "SELECT * FROM elevations WHERE runs_out_at <= ? ORDER BY runs_out_at, opened LIMIT ?";

@@ -3,14 +3,14 @@
 //! Promises: one entry for each subject; its id stays and its version rises with each write.
 //! Refuses: nothing that [`Entry`] allows.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, named_params, params};
 
-use crate::attestation::{Entry, EntryTerms};
+use crate::attestation::{Entry, EntryTerms, Obtainer};
 use crate::audit::Event;
 use crate::id::{EntryId, EventNumber};
-use crate::identity::Subject;
+use crate::identity::{SpiffeId, Subject};
 use crate::store::StoreError;
-use crate::store::sqlite::cells::{Cells, Select, Table, integer, texts};
+use crate::store::sqlite::cells::{Cells, ROWS_MAX, Select, Table, integer, texts};
 use crate::store::sqlite::ledger::Turn;
 use crate::time::Seconds;
 
@@ -35,7 +35,16 @@ pub(super) fn put(turn: &mut Turn<'_>, entry: Entry, event: Event) -> Result<Ent
         ":groups": texts(&terms.groups),
         ":life_s": terms.life.count(),
         ":hint": terms.hint,
+        ":federates_with": texts(&terms.federates_with),
     })?;
+    let subject = terms.subject.to_string();
+    connection.prepare_cached(UNNAME)?.execute([&subject])?;
+    for obtainer in &terms.obtained_by {
+        if let Obtainer::Agent(agent) = obtainer {
+            let mut name = connection.prepare_cached(NAME)?;
+            name.execute([&agent.to_string(), &subject])?;
+        }
+    }
     Ok(Entry {
         id,
         version,
@@ -50,7 +59,10 @@ pub(super) fn remove(
     event: Event,
 ) -> Result<EventNumber, StoreError> {
     turn.guarded().change();
-    let mut delete = turn.connection().prepare_cached(DELETE)?;
+    let connection = turn.connection();
+    let mut unname = connection.prepare_cached(UNNAME_BY_ID)?;
+    unname.execute([id.to_string()])?;
+    let mut delete = connection.prepare_cached(DELETE)?;
     if delete.execute([id.to_string()])? != 1 {
         return Err(StoreError::NotFound("registration entry"));
     }
@@ -85,6 +97,19 @@ pub(super) fn list(
         .all(connection, ENTRIES, read)
 }
 
+/// See [`crate::store::Store::entries_of`].
+pub(super) fn of_agent(
+    connection: &Connection,
+    agent: &SpiffeId,
+    after: Option<&Subject>,
+    limit: u32,
+) -> Result<Vec<Entry>, StoreError> {
+    // No subject is empty, so all of them come after it.
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    let params = params![agent.to_string(), after, limit.min(ROWS_MAX)];
+    ENTRIES.all(connection, OF_AGENT, params, read)
+}
+
 fn read(cells: &Cells<'_>) -> Result<Entry, StoreError> {
     Ok(Entry {
         id: cells.parse("id")?,
@@ -97,6 +122,7 @@ fn read(cells: &Cells<'_>) -> Result<Entry, StoreError> {
             groups: cells.list("groups")?,
             life: Seconds::new(cells.number("life_s")?),
             hint: cells.get("hint")?,
+            federates_with: cells.list("federates_with")?,
         },
     })
 }
@@ -106,10 +132,18 @@ const ENTRIES: Table = Table {
     key: "id",
 };
 const PUT: &str = "INSERT INTO entries \
-    (id, version, subject, selectors, obtained_by, owner, groups, life_s, hint) VALUES \
-    (:id, :version, :subject, :selectors, :obtained_by, :owner, :groups, :life_s, :hint) \
+    (id, version, subject, selectors, obtained_by, owner, groups, life_s, hint, federates_with) \
+    VALUES (:id, :version, :subject, :selectors, :obtained_by, :owner, :groups, :life_s, :hint, \
+    :federates_with) \
     ON CONFLICT (subject) DO UPDATE SET version = :version, selectors = :selectors, \
-    obtained_by = :obtained_by, owner = :owner, groups = :groups, life_s = :life_s, hint = :hint";
+    obtained_by = :obtained_by, owner = :owner, groups = :groups, life_s = :life_s, \
+    hint = :hint, federates_with = :federates_with";
+const NAME: &str = "INSERT OR IGNORE INTO entry_agents (agent, subject) VALUES (?, ?)";
+const UNNAME: &str = "DELETE FROM entry_agents WHERE subject = ?";
+const UNNAME_BY_ID: &str =
+    "DELETE FROM entry_agents WHERE subject = (SELECT subject FROM entries WHERE id = ?)";
+const OF_AGENT: &str = "SELECT entries.* FROM entry_agents CROSS JOIN entries USING (subject) \
+    WHERE agent = ? AND ? < subject ORDER BY subject LIMIT ?";
 const DELETE: &str = "DELETE FROM entries WHERE id = ?";
 const VERSION: &str = "SELECT id, version FROM entries WHERE id = ?";
 const BY_ID: &str = "SELECT * FROM entries WHERE id = ?";

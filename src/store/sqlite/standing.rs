@@ -88,7 +88,7 @@ fn entry_fact(entry: &Entry) -> EntryFact {
     let terms = &entry.terms;
     let deputy = |obtainer: &Obtainer| match obtainer {
         Obtainer::Agent(id) => Subject::try_from(id.clone()).ok(),
-        Obtainer::Foreign | Obtainer::Issuer(_) | Obtainer::Token => None,
+        Obtainer::Foreign | Obtainer::Issuer(_) | Obtainer::Token | Obtainer::X509 => None,
     };
     EntryFact {
         id: entry.id,

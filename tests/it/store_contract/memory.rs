@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protem::attestation::Bearer;
+use protem::attestation::{Bearer, Obtainer};
 use protem::audit::{Commitment, EventKind, Key};
 use protem::elevation::{Elevation, Instances, Move, StateName, WaitsFor};
 use protem::id::entropy::Entropy;
@@ -230,7 +230,25 @@ async fn entries_read_back(store: Arc<dyn Store>) {
     let all = store.entries(None, 10).await.unwrap();
     assert_eq!(all, [other.clone(), second.clone()]);
     let after = Some(other.terms.subject.clone());
-    assert_eq!(store.entries(after, 10).await.unwrap(), [second]);
+    assert_eq!(
+        store.entries(after.clone(), 10).await.unwrap(),
+        [second.clone()]
+    );
+    let agent = "spiffe://td.example/agent/a".parse().unwrap();
+    let of_agent = async |after, limit| store.entries_of(&agent, after, limit).await.unwrap();
+    assert_eq!(of_agent(None, 10).await, all);
+    assert_eq!(of_agent(None, 1).await, [other.clone()]);
+    assert_eq!(of_agent(after, 10).await, [second.clone()]);
+    let nobody = "spiffe://td.example/agent".parse().unwrap();
+    let none = store.entries_of(&nobody, None, 10).await.unwrap();
+    assert!(none.is_empty(), "{none:?}");
+    let mut unnamed = second;
+    unnamed
+        .terms
+        .obtained_by
+        .retain(|one| *one == Obtainer::Token);
+    put(unnamed).await;
+    assert_eq!(of_agent(None, 10).await, [other.clone()]);
     store
         .remove_entry(other.id, event(EventKind::EntryRemoved))
         .await
@@ -240,6 +258,7 @@ async fn entries_read_back(store: Arc<dyn Store>) {
         .await;
     assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
     assert_eq!(store.entry(other.id).await.unwrap(), None);
+    assert_eq!(of_agent(None, 10).await, []);
 }
 
 async fn tokens_read_back(store: Arc<dyn Store>) {

@@ -195,6 +195,7 @@ pub(crate) fn entry() -> Entry {
             groups: vec!["web".parse().unwrap(), "edge".parse().unwrap()],
             life: Seconds::new(3_600),
             hint: Some("internal \"one\"".to_owned()),
+            federates_with: vec!["partner.example".parse().unwrap()],
         },
     }
 }

@@ -1,6 +1,8 @@
 //! SVIDs of other authorities at the door, made by `openssl` as SPIRE, Istio and cert-manager make
 //! theirs: the three answers to whose root it is, and what must not get in under any of them.
 
+mod x509;
+
 use std::path::PathBuf;
 
 use protem::client::{Client, Proof};

@@ -51,6 +51,7 @@ fn terms(body: EntryRequest) -> Result<EntryTerms, Problem> {
         groups: all("groups", &body.groups)?,
         life: required("life", &body.life)?,
         hint: body.hint,
+        federates_with: all("federates_with", &body.federates_with)?,
     })
 }
 
