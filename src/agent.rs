@@ -21,5 +21,7 @@ pub(crate) mod local;
 pub(crate) mod local_caller;
 pub(crate) mod refusal;
 pub(crate) mod seats;
+#[cfg(test)]
+pub(crate) mod stand;
 pub(crate) mod workload_api;
 pub(crate) mod workload_socket;
