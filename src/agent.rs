@@ -26,5 +26,7 @@ mod news;
 mod observe;
 pub(crate) mod refusal;
 pub(crate) mod seats;
+#[cfg(test)]
+pub(crate) mod stand;
 pub(crate) mod workload_api;
 pub(crate) mod workload_socket;

@@ -251,3 +251,181 @@ impl AsRef<[u8]> for KeyOf {
 const ELEVATED_HINT: &str = "scope/";
 /// SPIFFE Workload API 5.1.
 const HINT_BYTES_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::stand::{Stand, identity};
+    use crate::time::{Clock as _, Seconds};
+
+    const A: &str = "spiffe://td/a";
+    const B: &str = "spiffe://td/b";
+
+    fn hints(stand: &Stand) -> Vec<(String, String)> {
+        let handout = Handout::of(&stand.holdings.borrow(), stand.now(), Kind::Svids);
+        let svids = handout.unwrap().svids().svids.into_iter();
+        svids.map(|svid| (svid.spiffe_id, svid.hint)).collect()
+    }
+
+    fn of(stand: &Stand) -> Result<Handout, String> {
+        let handout = Handout::of(&stand.holdings.borrow(), stand.now(), Kind::Svids);
+        handout.map_err(|refusal| format!("{refusal:?}"))
+    }
+
+    fn two(stand: &Stand) {
+        stand.tell(|holdings| {
+            holdings.told = true;
+            holdings.identities = vec![
+                identity(A, Some("main"), Some(stand.base(A, 1))),
+                identity(B, None, Some(stand.base(B, 2))),
+            ];
+        });
+    }
+
+    #[tokio::test]
+    async fn the_default_stands_first_and_elevated_svids_last() {
+        let stand = Stand::new();
+        two(&stand);
+        stand.tell(|holdings| {
+            holdings.elevated = vec![
+                stand.elevated(B, "db.read", 5),
+                stand.elevated(A, "db.write", 4),
+                stand.elevated(A, "db.read", 3),
+                stand.elevated("spiffe://td/other", "db.read", 6),
+            ];
+        });
+        let expected = [
+            (A, "main"),
+            (B, ""),
+            ("spiffe://td/a/scope/db.read", "scope/db.read"),
+            ("spiffe://td/a/scope/db.write", "scope/db.write"),
+            ("spiffe://td/b/scope/db.read", "scope/db.read/spiffe://td/b"),
+        ];
+        let expected = expected.map(|(id, hint)| (id.to_owned(), hint.to_owned()));
+        assert_eq!(hints(&stand), expected);
+    }
+
+    #[tokio::test]
+    async fn hints_are_unique_short_and_never_those_of_a_scope() {
+        let stand = Stand::new();
+        let long = "x".repeat(1_025);
+        let given = ["one", "one", &long, "scope/db.read", "two"];
+        stand.tell(|holdings| {
+            holdings.told = true;
+            holdings.identities = (1..)
+                .zip(given)
+                .map(|(number, hint)| {
+                    let subject = format!("spiffe://td/{number}");
+                    identity(&subject, Some(hint), Some(stand.base(&subject, number)))
+                })
+                .collect();
+        });
+        let hints: Vec<String> = hints(&stand).into_iter().map(|(_, hint)| hint).collect();
+        assert_eq!(hints, ["one", "", "", "", "two"]);
+    }
+
+    #[tokio::test]
+    async fn two_elevations_for_one_scope_give_the_svid_that_lasts_longest() {
+        let stand = Stand::new();
+        two(&stand);
+        let short = stand.elevated(A, "db.read", 8);
+        stand.clock.advance(Seconds::new(10));
+        let longer = stand.elevated(A, "db.read", 9);
+        let chain = longer.svid.as_ref().unwrap().chain_der.clone();
+        stand.tell(|holdings| holdings.elevated = vec![longer, short]);
+        let svids = of(&stand).unwrap().svids().svids;
+        assert_eq!((svids.len(), &svids[2].x509_svid), (3, &chain));
+    }
+
+    #[tokio::test]
+    async fn no_other_identity_takes_the_place_of_the_default() {
+        let stand = Stand::new();
+        two(&stand);
+        stand.tell(|holdings| holdings.identities[0].svid = None);
+        assert_eq!(of(&stand).err().unwrap(), "Minting");
+        two(&stand);
+        stand.tell(|holdings| holdings.identities[1].svid = None);
+        assert_eq!(of(&stand).unwrap().svids().svids.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_elevated_svid_is_never_a_base_svid() {
+        let stand = Stand::new();
+        two(&stand);
+        stand.tell(|holdings| {
+            let elevated = stand.elevated(A, "db.read", 5).svid;
+            holdings.identities[0].svid = elevated;
+        });
+        assert_eq!(of(&stand).err().unwrap(), "Minting");
+    }
+
+    #[tokio::test]
+    async fn nothing_ended_or_not_begun_is_given() {
+        let stand = Stand::new();
+        two(&stand);
+        stand.tell(|holdings| holdings.elevated = vec![stand.elevated(A, "db.read", 3)]);
+        let svid = stand.holdings.borrow().elevated[0].svid.clone().unwrap();
+        stand.clock.set_wall(svid.not_after);
+        assert_eq!(of(&stand).unwrap().svids().svids.len(), 3);
+        stand.clock.advance(Seconds::new(1));
+        assert_eq!(of(&stand).unwrap().svids().svids.len(), 2);
+        stand.clock.set_wall(svid.not_before.minus(Seconds::new(1)));
+        assert_eq!(of(&stand).err().unwrap(), "Minting");
+        stand
+            .clock
+            .set_wall(svid.not_after.plus(Seconds::new(86_400)));
+        assert_eq!(of(&stand).err().unwrap(), "Minting");
+    }
+
+    #[tokio::test]
+    async fn only_federated_bundles_are_given_and_only_their_change_is_news() {
+        let stand = Stand::new();
+        two(&stand);
+        let root = |name| stand.root.der.slice(..name);
+        let change = |bundles: &mut Bundles, domain: &str, name: usize| {
+            bundles.generation.0 += 1;
+            let roots = vec![root(name)];
+            bundles.roots.insert(domain.parse().unwrap(), roots);
+        };
+        stand.tell(|holdings| {
+            let bundles = Arc::make_mut(&mut holdings.bundles);
+            change(bundles, "friend", 10);
+            change(bundles, "stranger", 11);
+            holdings.federates_with = ["friend", "unknown", "td"]
+                .map(|domain| domain.parse().unwrap())
+                .into();
+        });
+        let message = of(&stand).unwrap().bundles();
+        let domains: Vec<_> = message.bundles.keys().collect();
+        assert_eq!(domains, ["spiffe://friend", "spiffe://td"]);
+        let message = of(&stand).unwrap().svids();
+        assert!(message.crl.is_empty());
+        let domains: Vec<_> = message.federated_bundles.keys().collect();
+        assert_eq!(domains, ["spiffe://friend"]);
+
+        let before = of(&stand).unwrap().told();
+        stand.tell(|holdings| change(Arc::make_mut(&mut holdings.bundles), "stranger", 12));
+        let same = of(&stand).unwrap().told();
+        assert!(same.says_the_same(&before));
+        stand.tell(|holdings| change(Arc::make_mut(&mut holdings.bundles), "friend", 13));
+        assert!(!of(&stand).unwrap().told().says_the_same(&before));
+        stand.tell(|holdings| holdings.federates_with.clear());
+        assert!(!of(&stand).unwrap().told().says_the_same(&same));
+    }
+
+    #[tokio::test]
+    async fn a_new_subject_or_scope_raises_and_a_renewal_does_not() {
+        let stand = Stand::new();
+        two(&stand);
+        let told = || of(&stand).unwrap().told();
+        let before = told();
+        assert!(before.raises(None));
+        stand.tell(|holdings| holdings.identities[0].svid = Some(stand.base(A, 9)));
+        assert!(!told().says_the_same(&before) && !told().raises(Some(&before)));
+        stand.tell(|holdings| holdings.elevated = vec![stand.elevated(A, "db.read", 10)]);
+        assert!(told().raises(Some(&before)));
+        let higher = told();
+        stand.tell(|holdings| holdings.elevated.clear());
+        assert!(!told().raises(Some(&higher)) && told().raises(None));
+    }
+}

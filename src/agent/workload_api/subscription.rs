@@ -157,3 +157,161 @@ async fn follow(
 
 /// Longer than an SVID takes to be minted by a server that is well, shorter than clients' patience.
 const SETTLE_LONGEST: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::BoxStream;
+    use futures_util::{FutureExt as _, StreamExt as _};
+
+    use super::*;
+    use crate::agent::seats::Seats;
+    use crate::agent::stand::{Seen, Stand, identity};
+
+    const A: &str = "spiffe://td/a";
+
+    type Messages = BoxStream<'static, Result<Handout, Refusal>>;
+
+    async fn open(stand: &Stand, kind: Kind) -> Messages {
+        let seat = Seats::new(9, 9).take(stand.caller().holder()).unwrap();
+        let (keeper, clock) = (stand.keeper.clone(), stand.clock.clone());
+        let subscription = Subscription::open(kind, stand.caller(), keeper, clock, seat).await;
+        subscription.unwrap().handouts().boxed()
+    }
+
+    async fn ids(messages: &mut Messages) -> Vec<String> {
+        let handout = messages.next().await.unwrap().unwrap();
+        let svids = handout.svids().svids.into_iter();
+        svids.map(|svid| svid.spiffe_id).collect()
+    }
+
+    async fn end(messages: &mut Messages) -> String {
+        let refusal = messages.next().await.unwrap().err().unwrap();
+        assert!(messages.next().await.is_none());
+        format!("{refusal:?}")
+    }
+
+    fn one(stand: &Stand, generation: u64) {
+        let svid = stand.base(A, generation);
+        stand.tell(|holdings| {
+            holdings.told = true;
+            holdings.identities = vec![identity(A, None, Some(svid))];
+        });
+    }
+
+    #[tokio::test]
+    async fn what_is_held_goes_out_at_once_and_what_is_not_news_does_not() {
+        let stand = Stand::new();
+        one(&stand, 1);
+        let mut messages = open(&stand, Kind::Svids).await;
+        let first = messages.next().now_or_never();
+        assert!(first.is_some(), "without any delay");
+        assert_eq!(*stand.caller.asked.lock().unwrap(), 1);
+        stand.tell(|holdings| holdings.asks.clear());
+        assert!(messages.next().now_or_never().is_none());
+        one(&stand, 2);
+        assert_eq!(ids(&mut messages).await, [A]);
+        let asked = *stand.caller.asked.lock().unwrap();
+        assert_eq!(asked, 1, "a renewal raises nothing");
+    }
+
+    #[tokio::test]
+    async fn who_did_not_read_is_given_the_newest_alone() {
+        let stand = Stand::new();
+        one(&stand, 1);
+        let mut messages = open(&stand, Kind::Svids).await;
+        ids(&mut messages).await;
+        (2..20).for_each(|generation| one(&stand, generation));
+        let newest = stand.holdings.borrow().identities[0].svid.clone().unwrap();
+        let message = messages.next().await.unwrap().unwrap().svids();
+        assert_eq!(message.svids[0].x509_svid, newest.chain_der);
+        assert!(messages.next().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_given_before_is_given_to_the_attested_alone() {
+        let stand = Stand::new();
+        one(&stand, 1);
+        let mut messages = open(&stand, Kind::Svids).await;
+        ids(&mut messages).await;
+        let raise = |scope: &str, generation| {
+            let elevated = stand.elevated(A, scope, generation);
+            stand.tell(|holdings| holdings.elevated.push(elevated));
+        };
+        raise("db.read", 5);
+        assert_eq!(ids(&mut messages).await.len(), 2);
+        assert_eq!(*stand.caller.asked.lock().unwrap(), 2);
+
+        *stand.caller.shows.lock().unwrap() = Some(["uid:1001".parse().unwrap()].into());
+        raise("db.write", 6);
+        assert_eq!(ids(&mut messages).await.len(), 3);
+        let expected = [Seen::Wanted(Wants::Everything), Seen::Left];
+        let mut seen = stand.seen.clone();
+        let seen = seen.wait_for(|seen| seen.ends_with(&expected)).await;
+        let seen = seen.unwrap().clone();
+        let followed = seen.iter().filter_map(|seen| match seen {
+            Seen::Followed(selectors, _) => Some(format!("{selectors:?}")),
+            Seen::Left | Seen::Wanted(_) => None,
+        });
+        let followed: Vec<_> = followed.collect();
+        assert_eq!(followed.len(), 2, "followed anew by what he shows now");
+        assert!(followed[1].contains("1001"));
+
+        *stand.caller.shows.lock().unwrap() = None;
+        one(&stand, 7);
+        assert_eq!(ids(&mut messages).await.len(), 3, "renewed without a look");
+        raise("db.admin", 8);
+        assert_eq!(end(&mut messages).await, "NotAttested");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_svid_is_waited_for_within_bounds() {
+        let stand = Stand::new();
+        let mut messages = open(&stand, Kind::Svids).await;
+        assert!(messages.next().now_or_never().is_none());
+        one(&stand, 1);
+        assert_eq!(ids(&mut messages).await, [A]);
+        let asked = *stand.caller.asked.lock().unwrap();
+        assert_eq!(asked, 2, "attested again after the wait");
+
+        stand.tell(|holdings| holdings.identities[0].svid = None);
+        assert_eq!(end(&mut messages).await, "Minting");
+        stand.tell(|holdings| holdings.told = false);
+        let mut messages = open(&stand, Kind::Bundles).await;
+        assert_eq!(end(&mut messages).await, "NotTold");
+    }
+
+    #[tokio::test]
+    async fn losing_the_last_identity_ends_the_stream() {
+        let stand = Stand::new();
+        one(&stand, 1);
+        for kind in [Kind::Svids, Kind::Bundles] {
+            one(&stand, 1);
+            let mut messages = open(&stand, kind).await;
+            messages.next().await.unwrap().unwrap();
+            stand.tell(|holdings| holdings.identities.clear());
+            assert_eq!(end(&mut messages).await, "NoIdentity");
+        }
+    }
+
+    #[tokio::test]
+    async fn bundles_alone_mint_nothing() {
+        let stand = Stand::new();
+        one(&stand, 1);
+        let mut messages = open(&stand, Kind::Bundles).await;
+        messages.next().await.unwrap().unwrap();
+        one(&stand, 2);
+        assert!(messages.next().now_or_never().is_none());
+        let seen = stand.seen.borrow();
+        assert!(matches!(&seen[..], [Seen::Followed(..)]));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_agent_ends_the_stream() {
+        let stand = Stand::new();
+        one(&stand, 1);
+        let mut messages = open(&stand, Kind::Svids).await;
+        ids(&mut messages).await;
+        drop(stand);
+        assert_eq!(end(&mut messages).await, "Ending");
+    }
+}
