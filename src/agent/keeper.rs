@@ -41,15 +41,6 @@ pub(crate) enum Order {
     },
     /// A follower wants something else.
     Want(FollowerId, Wants),
-    /// A caller shows other selectors than before; answered with where to listen from now on.
-    Reattested {
-        /// Who.
-        id: FollowerId,
-        /// What he shows.
-        selectors: Arc<BTreeSet<Selector>>,
-        /// Answered with where to listen.
-        answer: oneshot::Sender<Followed>,
-    },
     /// The server told something.
     News(News),
     /// Somebody wants to know what is kept.
@@ -151,26 +142,6 @@ impl Following {
     pub(crate) async fn want(&self, wants: Wants) -> Result<(), Ending> {
         let order = Order::Want(self.id, wants);
         self.orders.send(order).await.map_err(|_| Ending)
-    }
-
-    /// Says that the caller shows other selectors now. The holdings that fit them follow.
-    ///
-    /// # Errors
-    /// When the agent is ending.
-    pub(crate) async fn reattested(
-        &mut self,
-        selectors: Arc<BTreeSet<Selector>>,
-    ) -> Result<(), Ending> {
-        let (answer, followed) = oneshot::channel();
-        let order = Order::Reattested {
-            id: self.id,
-            selectors,
-            answer,
-        };
-        self.orders.send(order).await.map_err(|_| Ending)?;
-        self.holdings = followed.await.map_err(|_| Ending)?.holdings;
-        self.holdings.mark_changed();
-        Ok(())
     }
 
     /// The newest holdings; from now on they count as seen.

@@ -266,7 +266,7 @@ fn keep(
                 }
                 Order::Want(_, wants) => Seen::Wanted(wants),
                 Order::Leave(_) => Seen::Left,
-                Order::Reattested(..) => panic!("the Workload API follows anew"),
+                Order::News(_) | Order::Status(_) => panic!("callers say nothing of this kind"),
             };
             seen.send_modify(|seen| seen.push(one));
         }

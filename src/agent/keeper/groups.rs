@@ -78,26 +78,6 @@ impl Groups {
         (id, group)
     }
 
-    /// Moves a follower whose caller shows other selectors; answers his old and new group.
-    pub(crate) fn move_to(
-        &mut self,
-        id: FollowerId,
-        selectors: Arc<BTreeSet<Selector>>,
-        first: &dyn Fn() -> Holdings,
-    ) -> Option<(GroupId, GroupId)> {
-        let (old, wants) = self.followers.get(&id).cloned()?;
-        let holder = self.groups.get(&old)?.holder.clone();
-        let new = self.group_for(selectors, holder, first);
-        if let Some(group) = self.groups.get_mut(&old) {
-            group.wants.followers_changed(&wants, false);
-        }
-        if let Some(group) = self.groups.get_mut(&new) {
-            group.wants.followers_changed(&wants, true);
-        }
-        self.followers.insert(id, (new, wants));
-        Some((old, new))
-    }
-
     /// A follower wants something else; answers his group and what he wanted before.
     pub(crate) fn want(&mut self, id: FollowerId, wants: Wants) -> Option<(GroupId, Wants)> {
         let (group, held) = self.followers.get_mut(&id)?;

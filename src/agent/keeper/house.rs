@@ -151,22 +151,6 @@ impl House {
         self.settle(group, now);
     }
 
-    /// A caller shows other selectors.
-    pub(crate) fn reattested(
-        &mut self,
-        id: FollowerId,
-        selectors: Arc<BTreeSet<Selector>>,
-        now: Timestamp,
-    ) -> Option<Followed> {
-        let bundles = Arc::clone(&self.bundles);
-        let first = || first_view(&bundles);
-        let (old, new) = self.groups.move_to(id, selectors, &first)?;
-        let holdings = self.groups.get(new)?.view.subscribe();
-        self.refit(new, now);
-        self.settle(old, now);
-        Some(Followed { id, holdings })
-    }
-
     /// A follower is gone.
     pub(crate) fn leave(&mut self, id: FollowerId, now: Timestamp) {
         let Some(group) = self.groups.leave(id) else {

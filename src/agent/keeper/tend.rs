@@ -94,15 +94,6 @@ fn obey(house: &mut House, order: Order, now: Timestamp) {
         }
         Order::Leave(id) => house.leave(id, now),
         Order::News(news) => house.hear(news, now),
-        Order::Reattested {
-            id,
-            selectors,
-            answer,
-        } => {
-            if let Some(followed) = house.reattested(id, selectors, now) {
-                let _ = answer.send(followed);
-            }
-        }
         Order::Status(answer) => {
             let rows = house.items().iter();
             let rows = rows.map(|(key, item)| row(house, key, item));

@@ -313,8 +313,10 @@ fn an_entry_fits_who_shows_all_its_selectors_and_none_fits_nobody() {
     day.hear(News::Entry(entry("en-1", WEB, &both, None)));
     day.hear(News::Entry(entry("en-2", "spiffe://td/any", &[], None)));
     assert!(day.told().identities.is_empty());
-    let followed = day.house.reattested(day.id, shows(&both), day.now).unwrap();
-    day.holdings = followed.holdings;
+    let followed = day
+        .house
+        .follow(shows(&both), Holder::process(7, 9), day.now);
+    day.holdings = followed.unwrap().holdings;
     assert_eq!(day.told().identities.len(), 1);
 }
 
