@@ -15,5 +15,11 @@
 //! Refuses: callers that no entry's selectors fit, and to believe an answer of the server that it
 //! did not check.
 
+pub(crate) mod caller;
+pub(crate) mod deny_list;
+pub(crate) mod envoy;
 pub(crate) mod holdings;
 pub(crate) mod keeper;
+pub(crate) mod sds;
+pub(crate) mod uses;
+pub(crate) mod xds;

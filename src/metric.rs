@@ -6,6 +6,7 @@
 //! Refuses: subjects, scopes, addresses and secrets as labels: a value outside the row counts as
 //! `other`.
 
+pub mod envoy;
 pub mod table;
 
 use prometheus_client::encoding::text::encode;
