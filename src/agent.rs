@@ -15,18 +15,24 @@
 //! Refuses: callers that no entry's selectors fit, and to believe an answer of the server that it
 //! did not check.
 
-pub(crate) mod holdings;
+mod caller;
+mod deny_list;
+mod envoy;
+mod holdings;
 mod home;
 mod identity;
-pub(crate) mod keeper;
+mod keeper;
 mod link;
-pub(crate) mod local;
-pub(crate) mod local_caller;
+mod local;
+mod local_caller;
 mod news;
 mod observe;
-pub(crate) mod refusal;
-pub(crate) mod seats;
+mod refusal;
+mod sds;
+mod seats;
 #[cfg(test)]
-pub(crate) mod stand;
-pub(crate) mod workload_api;
-pub(crate) mod workload_socket;
+mod stand;
+mod uses;
+mod workload_api;
+mod workload_socket;
+mod xds;

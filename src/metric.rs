@@ -7,6 +7,7 @@
 //! `other`.
 
 pub mod agent_table;
+pub mod envoy;
 pub mod table;
 
 use prometheus_client::encoding::text::encode;

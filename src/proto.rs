@@ -6,6 +6,8 @@
 //! compares, so that a build needs no compiler for them. No message shows a private key.
 //! Refuses: meaning. What comes in is parsed where it arrives, as everywhere.
 
+mod codec;
+
 #[expect(
     missing_docs,
     clippy::allow_attributes,
@@ -20,6 +22,7 @@ mod generated {
 
 use std::fmt;
 
+pub use codec::Codec;
 pub use generated::envoy::config::core::v3 as core;
 pub use generated::envoy::config::rbac::v3 as rbac;
 pub use generated::envoy::data::accesslog::v3 as access_log_data;

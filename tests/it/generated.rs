@@ -47,6 +47,7 @@ fn generate() -> BTreeMap<String, Vec<u8>> {
         .out_dir(out.path())
         .emit_rerun_if_changed(false)
         .include_file("packages.rs")
+        .codec_path(CODEC)
         .bytes(".")
         // Private keys lie in these; `src/proto.rs` shows them without.
         .skip_debug(SECRET)
@@ -74,4 +75,5 @@ fn read_folder(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
+const CODEC: &str = "crate::proto::Codec";
 const SECRET: &[&str] = &["X509SVID", "JWTSVID", "envoy.config.core.v3.DataSource"];

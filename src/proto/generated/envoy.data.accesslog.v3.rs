@@ -17,6 +17,14 @@ pub struct AccessLogCommon {
     pub tls_properties: ::core::option::Option<TlsProperties>,
     #[prost(message, optional, tag = "5")]
     pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "23")]
+    pub duration: ::core::option::Option<::prost_types::Duration>,
+    /// How often an upstream was tried; 0: the request never got so far.
+    #[prost(uint32, tag = "24")]
+    pub upstream_request_attempt_count: u32,
+    /// Of a stream that still runs; its last entry says false.
+    #[prost(bool, tag = "26")]
+    pub intermediate_log_entry: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TlsProperties {

@@ -149,7 +149,7 @@ pub mod access_log_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::proto::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
             );
@@ -296,7 +296,7 @@ pub mod access_log_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StreamAccessLogsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::proto::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

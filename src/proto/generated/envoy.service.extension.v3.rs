@@ -113,7 +113,7 @@ pub mod extension_config_discovery_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::proto::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/envoy.service.extension.v3.ExtensionConfigDiscoveryService/StreamExtensionConfigs",
             );
@@ -148,7 +148,7 @@ pub mod extension_config_discovery_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::proto::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/envoy.service.extension.v3.ExtensionConfigDiscoveryService/DeltaExtensionConfigs",
             );
@@ -179,7 +179,7 @@ pub mod extension_config_discovery_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::proto::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/envoy.service.extension.v3.ExtensionConfigDiscoveryService/FetchExtensionConfigs",
             );
@@ -373,7 +373,7 @@ pub mod extension_config_discovery_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StreamExtensionConfigsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::proto::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -430,7 +430,7 @@ pub mod extension_config_discovery_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeltaExtensionConfigsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::proto::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -484,7 +484,7 @@ pub mod extension_config_discovery_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FetchExtensionConfigsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::proto::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

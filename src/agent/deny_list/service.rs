@@ -1,0 +1,192 @@
+//! Extension discovery: the deny list to every Envoy that subscribes.
+//!
+//! Promises: a change is told at once, the newest always; a list whose certificates are the same
+//! is not told again.
+//! Refuses: other resources: they are absent. No entry is needed: the list says nothing of anybody.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::agent::caller::{Caller, attest, caller_of};
+use crate::agent::deny_list::DenyList;
+use crate::agent::deny_list::filter::{Filter, Layer};
+use crate::agent::holdings::Generation;
+use crate::agent::xds::{
+    Content as _, Delta, Offer, Responses, Service, Source, Sotw, Streams, Subscription,
+    Subscriptions, Version, open,
+};
+use crate::proto::core::Node;
+use crate::proto::discovery::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use crate::proto::extension::extension_config_discovery_service_server::ExtensionConfigDiscoveryService;
+use crate::time::{Clock, Timestamp};
+
+/// The deny list for callers of the kind `P`.
+#[derive(Debug)]
+pub(crate) struct DenyLists<P> {
+    source: List,
+    streams: Arc<Streams>,
+    stop: CancellationToken,
+    callers: PhantomData<fn() -> P>,
+}
+
+/// The list as one stream sees it.
+#[derive(Clone)]
+struct List {
+    watch: watch::Receiver<Arc<DenyList>>,
+    list: Arc<DenyList>,
+    clock: Arc<dyn Clock>,
+}
+
+impl<P> DenyLists<P> {
+    /// Serves the newest list.
+    pub(crate) fn new(
+        list: watch::Receiver<Arc<DenyList>>,
+        clock: Arc<dyn Clock>,
+        streams: Arc<Streams>,
+        stop: CancellationToken,
+    ) -> Self {
+        let source = List {
+            watch: list,
+            list: Arc::default(),
+            clock,
+        };
+        Self {
+            source,
+            streams,
+            stop,
+            callers: PhantomData,
+        }
+    }
+}
+
+impl Source for List {
+    type Content = Filter;
+
+    const TYPE_URL: &'static str = EXTENSION_TYPE;
+
+    fn node(&mut self, _: &Node) {}
+
+    async fn attest(&mut self) -> Result<(), Status> {
+        Ok(())
+    }
+
+    async fn refresh(&mut self, _: &mut Subscriptions) -> Result<(), Status> {
+        self.list = self.watch.borrow_and_update().clone();
+        Ok(())
+    }
+
+    fn everything(&self) -> Vec<Arc<str>> {
+        vec![HTTP.into(), NETWORK.into()]
+    }
+
+    fn offer(&self, name: &str, _: &Subscription, _: bool) -> Offer<Filter> {
+        let layer = match name {
+            HTTP => Layer::Http,
+            NETWORK => Layer::Network,
+            _ => return Offer::Absent,
+        };
+        if self.list.generation == Generation::default() {
+            return Offer::Awaited;
+        }
+        Offer::Ready(Filter {
+            list: self.list.clone(),
+            layer,
+            now: self.clock.now(),
+        })
+    }
+
+    async fn changed(&mut self) -> Result<(), Status> {
+        let changed = self.watch.changed().await;
+        changed.map_err(|_| Status::unavailable("the agent is ending"))
+    }
+
+    fn until(&self, _: Timestamp) -> Duration {
+        Duration::MAX
+    }
+
+    fn running_ms(&self) -> i64 {
+        self.clock.read().boot_ms
+    }
+}
+
+#[tonic::async_trait]
+impl<P: Caller> ExtensionConfigDiscoveryService for DenyLists<P> {
+    type StreamExtensionConfigsStream = Responses<DiscoveryResponse>;
+    type DeltaExtensionConfigsStream = Responses<DeltaDiscoveryResponse>;
+
+    async fn stream_extension_configs(
+        &self,
+        request: Request<Streaming<DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
+        let caller = caller_of::<P, _>(&request)?;
+        let place = self.streams.enter(caller.pid(), Service::DenyList)?;
+        drop(attest(&caller).await?);
+        let (source, stop) = (self.source.clone(), self.stop.clone());
+        let requests = request.into_inner();
+        let responses = open::<Sotw, _>(source, requests, place, Duration::ZERO, stop);
+        Ok(Response::new(responses))
+    }
+
+    async fn delta_extension_configs(
+        &self,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
+        let caller = caller_of::<P, _>(&request)?;
+        let place = self.streams.enter(caller.pid(), Service::DenyList)?;
+        drop(attest(&caller).await?);
+        let (source, stop) = (self.source.clone(), self.stop.clone());
+        let requests = request.into_inner();
+        let responses = open::<Delta, _>(source, requests, place, Duration::ZERO, stop);
+        Ok(Response::new(responses))
+    }
+
+    async fn fetch_extension_configs(
+        &self,
+        request: Request<DiscoveryRequest>,
+    ) -> Result<Response<DiscoveryResponse>, Status> {
+        let caller = caller_of::<P, _>(&request)?;
+        drop(attest(&caller).await?);
+        let mut source = self.source.clone();
+        source.refresh(&mut Subscriptions::default()).await?;
+        let names = &request.get_ref().resource_names;
+        let mut response = DiscoveryResponse {
+            type_url: EXTENSION_TYPE.to_owned(),
+            ..DiscoveryResponse::default()
+        };
+        let asked = Subscription::default();
+        for name in [HTTP, NETWORK] {
+            if !names.is_empty() && !names.iter().any(|one| one == name) {
+                continue;
+            }
+            if let Offer::Ready(filter) = source.offer(name, &asked, false) {
+                let version = Version::after(None, filter.generation(), filter.digest());
+                response.version_info = version.to_string();
+                response.resources.push(filter.encode(name));
+            }
+        }
+        Ok(Response::new(response))
+    }
+}
+
+impl std::fmt::Debug for List {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("List")
+            .field("list", &self.list)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The type of the resources of this service.
+pub(super) const EXTENSION_TYPE: &str =
+    "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+/// The filter for requests.
+pub(super) const HTTP: &str = "protem.deny_list";
+/// The filter for connections.
+pub(super) const NETWORK: &str = "protem.deny_list.tcp";

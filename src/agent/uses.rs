@@ -1,0 +1,200 @@
+//! Which elevated SVIDs are used, as Envoy's access log tells it.
+//!
+//! Promises: a use is a request or connection that was let in: an upstream was tried for it, or it
+//! was answered below 400. So what RBAC turned away is none, and a 403 of the service behind is
+//! one. At most [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is
+//! counted and dropped, for it says less than what is there. Times lie in the past.
+//! Refuses: base SVIDs, other trust domains, and reporters without an entry of their own.
+
+mod service;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::identity::{SpiffeId, Subject, TrustDomain};
+use crate::metric::envoy::USES_READ;
+use crate::metric::{Counter, Many, Sheet};
+use crate::proto::access_log::StreamAccessLogsMessage;
+use crate::proto::access_log::stream_access_logs_message::LogEntries;
+use crate::proto::access_log_data::tls_properties::certificate_properties::subject_alt_name::San;
+use crate::proto::access_log_data::{AccessLogCommon, HttpAccessLogEntry};
+use crate::scope::{Scope, SvidName};
+use crate::time::Timestamp;
+
+pub(crate) use crate::agent::uses::service::AccessLogs;
+
+/// What was used since it was last asked for.
+#[derive(Debug)]
+pub(crate) struct Uses {
+    own: TrustDomain,
+    /// Owned by whoever reads a log or takes; nothing is awaited while it is locked.
+    waiting: Mutex<BTreeMap<(Subject, Scope), Use>>,
+    read: Many<Counter>,
+}
+
+/// The uses of one scope by one subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// The beginning of the first.
+    pub(crate) first: Timestamp,
+    /// The end of the last; of one that goes on, when it was last told.
+    pub(crate) last: Timestamp,
+    /// How many ended.
+    pub(crate) count: u64,
+}
+
+impl Uses {
+    /// Of SVIDs of this trust domain.
+    pub(crate) fn of(own: TrustDomain) -> Self {
+        Self {
+            own,
+            waiting: Mutex::default(),
+            read: USES_READ.counters(),
+        }
+    }
+
+    /// Puts what is counted on a sheet.
+    pub(crate) fn on(&self, sheet: &mut Sheet) {
+        self.read.on(sheet);
+    }
+
+    /// What is new since the last time.
+    pub(crate) fn take(&self) -> BTreeMap<(Subject, Scope), Use> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Gives back what could not be reported, to be taken again with what is new.
+    pub(crate) fn give_back(&self, uses: BTreeMap<(Subject, Scope), Use>) {
+        let mut waiting = self.lock();
+        for (of, one) in uses {
+            self.add(&mut waiting, of, one);
+        }
+    }
+
+    /// Reads what an Envoy tells.
+    pub(crate) fn read(&self, message: &StreamAccessLogsMessage, now: Timestamp) {
+        match &message.log_entries {
+            None => {}
+            Some(LogEntries::HttpLogs(logs)) => {
+                for entry in &logs.log_entry {
+                    let common = entry.common_properties.as_ref();
+                    self.read_entry(common.filter(|common| was_let_in(entry, common)), now);
+                }
+            }
+            Some(LogEntries::TcpLogs(logs)) => {
+                for entry in &logs.log_entry {
+                    let common = entry.common_properties.as_ref();
+                    let tried =
+                        |common: &&AccessLogCommon| common.upstream_request_attempt_count > 0;
+                    self.read_entry(common.filter(tried), now);
+                }
+            }
+        }
+    }
+
+    fn read_entry(&self, let_in: Option<&AccessLogCommon>, now: Timestamp) {
+        let of = let_in.and_then(|common| Some((common, self.of_peer(common)?)));
+        let Some((common, of)) = of else {
+            self.read.add("other");
+            return;
+        };
+        let began = began(common, now);
+        let one = Use {
+            first: began,
+            last: ended(common, began, now),
+            count: u64::from(!common.intermediate_log_entry),
+        };
+        self.add(&mut self.lock(), of, one);
+    }
+
+    fn add(
+        &self,
+        waiting: &mut BTreeMap<(Subject, Scope), Use>,
+        of: (Subject, Scope),
+        one: Use,
+    ) {
+        let full = WAITING_MAX <= waiting.len();
+        let entry = match waiting.entry(of) {
+            Entry::Occupied(mut kept) => {
+                let kept = kept.get_mut();
+                kept.first = kept.first.min(one.first);
+                kept.last = kept.last.max(one.last);
+                kept.count = kept.count.saturating_add(one.count);
+                "counted"
+            }
+            Entry::Vacant(_) if full => "dropped",
+            Entry::Vacant(place) => {
+                place.insert(one);
+                "counted"
+            }
+        };
+        self.read.add(entry);
+    }
+
+    /// Whose elevated SVID the peer showed. Envoy tells URI names alone, and so nothing of the
+    /// `dns` encoding.
+    fn of_peer(&self, common: &AccessLogCommon) -> Option<(Subject, Scope)> {
+        let tls = common.tls_properties.as_ref()?;
+        let names = &tls.peer_certificate_properties.as_ref()?.subject_alt_name;
+        let (mut uris, mut dns) = (Vec::new(), None);
+        for name in names.iter().take(NAMES_MAX) {
+            match name.san.as_ref()? {
+                San::Uri(uri) => uris.push(uri),
+                San::Dns(name) => dns = Some(name.as_str()),
+            }
+        }
+        let [uri] = uris.as_slice() else { return None };
+        let id: SpiffeId = uri.parse().ok()?;
+        if *id.trust_domain() != self.own {
+            return None;
+        }
+        match SvidName::from_sans(&id, dns).ok()? {
+            SvidName::Base(_) => None,
+            SvidName::Elevated { subject, scope, .. } => Some((subject, scope)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Subject, Scope), Use>> {
+        // Poisoned or not, each use in it is whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn was_let_in(entry: &HttpAccessLogEntry, common: &AccessLogCommon) -> bool {
+    let response = entry.response.as_ref();
+    let code = response.and_then(|response| response.response_code);
+    common.upstream_request_attempt_count > 0
+        || code.is_some_and(|code| (ANSWERED_LEAST..REFUSED_LEAST).contains(&code))
+}
+
+/// When it began, and never later than now: whoever reports is not the one who is believed.
+fn began(common: &AccessLogCommon, now: Timestamp) -> Timestamp {
+    let said = common.start_time.as_ref().and_then(|time| {
+        let ms = time.seconds.checked_mul(MS_PER_S)?;
+        let ms = ms.checked_add(i64::from(time.nanos) / NS_PER_MS)?;
+        Timestamp::from_unix_ms(ms).ok()
+    });
+    said.map_or(now, |said| said.min(now))
+}
+
+fn ended(common: &AccessLogCommon, began: Timestamp, now: Timestamp) -> Timestamp {
+    let lasted_ms = common.duration.as_ref().map_or(0, |lasted| {
+        let ms = lasted.seconds.saturating_mul(MS_PER_S);
+        ms.saturating_add(i64::from(lasted.nanos) / NS_PER_MS)
+    });
+    let ms = began.unix_ms().saturating_add(lasted_ms.max(0));
+    Timestamp::from_unix_ms(ms).map_or(now, |end| end.min(now))
+}
+
+/// How many pairs of subject and scope wait to be reported.
+const WAITING_MAX: usize = 4_096;
+/// How many names of a certificate are looked at.
+const NAMES_MAX: usize = 16;
+const ANSWERED_LEAST: u32 = 100;
+const REFUSED_LEAST: u32 = 400;
+const MS_PER_S: i64 = 1_000;
+const NS_PER_MS: i64 = 1_000_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! The access-log service of Envoy.
+//!
+//! Promises: reads until the Envoy ends, and answers nothing, as the protocol has it; a reporter
+//! has an entry at this agent.
+//! Refuses: callers without one: a use keeps an elevation from being ended as unused.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::agent::caller::{Caller, attest, caller_of};
+use crate::agent::keeper::Keeper;
+use crate::agent::uses::Uses;
+use crate::agent::xds::{Service, Streams};
+use crate::proto::access_log::access_log_service_server::AccessLogService;
+use crate::proto::access_log::{StreamAccessLogsMessage, StreamAccessLogsResponse};
+use crate::time::Clock;
+
+/// Access logs of callers of the kind `P`.
+pub(crate) struct AccessLogs<P> {
+    uses: Arc<Uses>,
+    keeper: Keeper,
+    clock: Arc<dyn Clock>,
+    streams: Arc<Streams>,
+    stop: CancellationToken,
+    callers: PhantomData<fn() -> P>,
+}
+
+impl<P: Caller> AccessLogs<P> {
+    /// Reads into `uses`.
+    pub(crate) fn new(
+        uses: Arc<Uses>,
+        keeper: Keeper,
+        clock: Arc<dyn Clock>,
+        streams: Arc<Streams>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            uses,
+            keeper,
+            clock,
+            streams,
+            stop,
+            callers: PhantomData,
+        }
+    }
+
+    /// Whether the caller has an entry; waits until the server has told of it.
+    async fn is_known(&self, caller: &P) -> Result<bool, Status> {
+        let selectors = attest(caller).await?;
+        let ending = |_| Status::unavailable("the agent is ending");
+        let following = self.keeper.follow(selectors, caller.holder()).await;
+        let mut following = following.map_err(ending)?;
+        let told = async {
+            loop {
+                let holdings = following.now();
+                if holdings.told || !holdings.identities.is_empty() {
+                    return Ok(!holdings.identities.is_empty());
+                }
+                following.changed().await.map_err(ending)?;
+            }
+        };
+        tokio::time::timeout(TOLD_WAIT, told).await.unwrap_or_else(|_| {
+            Err(Status::unavailable(
+                "the server has not told yet who is registered here",
+            ))
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl<P: Caller> AccessLogService for AccessLogs<P> {
+    async fn stream_access_logs(
+        &self,
+        request: Request<Streaming<StreamAccessLogsMessage>>,
+    ) -> Result<Response<StreamAccessLogsResponse>, Status> {
+        let caller = caller_of::<P, _>(&request)?;
+        let _place = self.streams.enter(caller.pid(), Service::AccessLog)?;
+        if !self.is_known(&caller).await? {
+            return Err(Status::permission_denied(
+                "no entry fits the caller: register the Envoy that reports",
+            ));
+        }
+        let mut messages = request.into_inner();
+        loop {
+            tokio::select! {
+                message = messages.message() => match message? {
+                    Some(message) => self.uses.read(&message, self.clock.now()),
+                    None => return Ok(Response::new(StreamAccessLogsResponse {})),
+                },
+                () = self.stop.cancelled() => {
+                    return Err(Status::unavailable("the agent is ending"));
+                }
+            }
+        }
+    }
+}
+
+impl<P> std::fmt::Debug for AccessLogs<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AccessLogs").field(&self.uses).finish()
+    }
+}
+
+const TOLD_WAIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,192 @@
+//! One stream of discovery from its first request to its end.
+//!
+//! Promises: it is driven by whoever reads its responses: a client that does not read makes
+//! nothing grow, and is told the newest when he reads again. It ends with the client, with the
+//! agent, and when the caller can no longer be attested.
+//! Refuses: a task of its own.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use futures_util::stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use crate::agent::xds::dialect::{Dialect, Moment};
+use crate::agent::xds::streams::Place;
+use crate::agent::xds::{Content, Offer, Source, Subscriptions};
+
+/// What a client reads.
+pub(crate) type Responses<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
+
+/// The responses to `requests`. The caller has just been attested.
+pub(crate) fn open<D: Dialect, S: Source>(
+    source: S,
+    requests: Streaming<D::Request>,
+    place: Place,
+    hold: Duration,
+    stop: CancellationToken,
+) -> Responses<D::Response> {
+    let session = Session::<D, S> {
+        dialect: D::new(place.stream()),
+        subscriptions: Subscriptions::default(),
+        source,
+        requests,
+        place,
+        hold_ms: i64::try_from(hold.as_millis()).unwrap_or(i64::MAX),
+        stop,
+        began: false,
+        known: false,
+        attested: true,
+        ended: false,
+    };
+    Box::pin(stream::unfold(session, |mut session| async move {
+        let response = session.next().await?;
+        Some((response, session))
+    }))
+}
+
+struct Session<D: Dialect, S> {
+    dialect: D,
+    subscriptions: Subscriptions,
+    source: S,
+    requests: Streaming<D::Request>,
+    place: Place,
+    hold_ms: i64,
+    stop: CancellationToken,
+    /// Whether anything was asked for.
+    began: bool,
+    /// Whether the client said who he is.
+    known: bool,
+    /// Whether nothing was waited for since the caller was attested.
+    attested: bool,
+    ended: bool,
+}
+
+impl<D: Dialect, S: Source> Session<D, S> {
+    async fn next(&mut self) -> Option<Result<D::Response, Status>> {
+        while !self.ended {
+            match self.answer().await {
+                Ok(None) => {}
+                Ok(Some(response)) => return Some(Ok(response)),
+                Err(status) => return Some(self.end(status)),
+            }
+            match self.wait().await {
+                Ok(()) => {}
+                Err(status) => return Some(self.end(status)),
+            }
+        }
+        None
+    }
+
+    /// What there is to say at this moment.
+    async fn answer(&mut self) -> Result<Option<D::Response>, Status> {
+        while self.began && !self.ended {
+            self.source.refresh(&mut self.subscriptions).await?;
+            if self.subscriptions.everything() {
+                self.subscriptions.widen(self.source.everything());
+            }
+            let offers = self.offers();
+            if !self.attested && self.raises_rights(&offers) {
+                self.source.attest().await?;
+                self.attested = true;
+                continue;
+            }
+            let moment = Moment {
+                type_url: S::TYPE_URL,
+                now_ms: self.source.running_ms(),
+                hold_ms: self.hold_ms,
+            };
+            let said = self.dialect.say(offers, moment, &mut self.subscriptions);
+            // Until this response is read, and the next is asked for, time passes.
+            self.attested = false;
+            return Ok(said.map(|said| {
+                self.place.told(&said.version);
+                said.response
+            }));
+        }
+        Ok(None)
+    }
+
+    fn offers(&self) -> Vec<(Arc<str>, Offer<S::Content>)> {
+        let subscriptions = self.subscriptions.iter();
+        subscriptions
+            .map(|(name, one)| (name.clone(), self.source.offer(name, one, D::DELTA)))
+            .collect()
+    }
+
+    /// Whether something would go out that this stream was not given before.
+    fn raises_rights(&mut self, offers: &[(Arc<str>, Offer<S::Content>)]) -> bool {
+        offers.iter().any(|(name, offer)| match offer {
+            Offer::Absent | Offer::Awaited | Offer::Deciding => false,
+            Offer::Ready(content) => self.subscriptions.get_mut(name).is_some_and(|one| {
+                let held = one.given.map(crate::agent::xds::Version::digest);
+                let new = one.unanswered || held != Some(content.digest());
+                new && content.raises_rights() && !one.raised
+            }),
+        })
+    }
+
+    async fn wait(&mut self) -> Result<(), Status> {
+        let wake = self.wake();
+        let sleep = wake.unwrap_or_default();
+        tokio::select! {
+            request = self.requests.message() => match request? {
+                Some(request) => self.hear(request)?,
+                None => self.ended = true,
+            },
+            changed = self.source.changed() => {
+                changed?;
+                self.attested = false;
+            }
+            () = tokio::time::sleep(sleep), if wake.is_some() => self.attested = false,
+            () = self.stop.cancelled() => return Err(Status::unavailable(ENDING)),
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, request: D::Request) -> Result<(), Status> {
+        // What was attested when the stream opened holds for what is asked with it.
+        self.attested &= !self.began;
+        self.began = true;
+        if let Some(node) = D::node(&request).filter(|_| !self.known) {
+            self.known = true;
+            self.place.known_as(&node.id);
+            self.source.node(node);
+        }
+        let heard = self
+            .dialect
+            .hear(request, S::TYPE_URL, &mut self.subscriptions)?;
+        self.place.asks_for(self.subscriptions.shown());
+        if let Some(heard) = heard {
+            self.place.heard(heard);
+        }
+        Ok(())
+    }
+
+    /// How long until something changes by time alone.
+    fn wake(&self) -> Option<Duration> {
+        let now_ms = self.source.running_ms();
+        let subscriptions = self.subscriptions.iter();
+        let times = subscriptions.filter_map(|(_, one)| {
+            let hold = one.hold_until_ms.filter(|_| !one.absent).map(|until_ms| {
+                let left_ms = until_ms.saturating_sub(now_ms).max(0);
+                Duration::from_millis(left_ms.unsigned_abs())
+            });
+            let end = one.ends.map(|moment| self.source.until(moment));
+            hold.into_iter().chain(end).min()
+        });
+        times.min().map(|wait| wait.max(WAIT_LEAST))
+    }
+
+    fn end(&mut self, status: Status) -> Result<D::Response, Status> {
+        self.ended = true;
+        Err(status)
+    }
+}
+
+const ENDING: &str = "the agent is ending";
+/// A clock that does not move must not make a stream spin.
+const WAIT_LEAST: Duration = Duration::from_millis(5);

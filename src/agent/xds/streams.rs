@@ -1,0 +1,329 @@
+//! The streams that are open: how many, whose, and how far each is.
+//!
+//! Promises: at most so many in all and for each process; a stream that ends is not shown any
+//! more. What a client refused is shown until it accepts something newer: it goes on with what it
+//! had.
+//! Refuses: resources themselves; only names and versions are kept here.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tonic::Status;
+
+use crate::agent::xds::dialect::{Heard, bounded};
+use crate::metric::envoy::{ANSWERS, RESPONSES, STREAMS_OPEN, STREAMS_REFUSED};
+use crate::metric::{Counter, Gauge, Many, One, Sheet};
+use crate::proto::agent::StreamStatus;
+
+/// All open streams of the services for Envoy.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    open: Mutex<Open>,
+    max: StreamsMax,
+    metrics: Metrics,
+}
+
+/// How many streams may be open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamsMax {
+    /// In all.
+    pub(crate) all: usize,
+    /// Of one process.
+    pub(crate) of_process: usize,
+}
+
+/// Which service a stream is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Access logs.
+    AccessLog,
+    /// Filter configurations.
+    DenyList,
+    /// Secrets.
+    Secrets,
+}
+
+/// One open stream; dropped, it is open no more.
+#[derive(Debug)]
+pub(crate) struct Place {
+    streams: Arc<Streams>,
+    service: Service,
+    id: u64,
+    warned: bool,
+}
+
+/// Owned by the streams' own tasks; nothing is awaited while it is locked.
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    rows: BTreeMap<u64, Row>,
+    processes: BTreeMap<u32, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    pid: u32,
+    node: Box<str>,
+    names: Vec<Arc<str>>,
+    sent: Box<str>,
+    acked: Box<str>,
+    nack: Box<str>,
+}
+
+#[derive(Clone, Debug)]
+struct Metrics {
+    open: Many<Gauge>,
+    refused: One<Counter>,
+    responses: Many<Counter>,
+    answers: Many<Counter>,
+}
+
+impl Streams {
+    /// None yet.
+    pub(crate) fn new(max: StreamsMax) -> Arc<Self> {
+        Arc::new(Self {
+            open: Mutex::default(),
+            max,
+            metrics: Metrics {
+                open: STREAMS_OPEN.gauges(),
+                refused: STREAMS_REFUSED.counter(),
+                responses: RESPONSES.counters(),
+                answers: ANSWERS.counters(),
+            },
+        })
+    }
+
+    /// Puts what is counted on a sheet.
+    pub(crate) fn on(&self, sheet: &mut Sheet) {
+        self.metrics.open.on(sheet);
+        self.metrics.refused.on(sheet);
+        self.metrics.responses.on(sheet);
+        self.metrics.answers.on(sheet);
+    }
+
+    /// Takes a place for a stream of this process.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn enter(self: &Arc<Self>, pid: u32, service: Service) -> Result<Place, Status> {
+        let mut open = self.lock();
+        let of_process = open.processes.get(&pid).copied().unwrap_or_default();
+        if self.max.all <= open.rows.len() || self.max.of_process <= of_process {
+            drop(open);
+            self.metrics.refused.add();
+            return Err(Status::resource_exhausted(
+                "too many streams are open: close some, or share them",
+            ));
+        }
+        let id = open.next;
+        open.next = id.wrapping_add(1);
+        let row = Row {
+            pid,
+            ..Row::default()
+        };
+        open.rows.insert(id, row);
+        *open.processes.entry(pid).or_default() = of_process.saturating_add(1);
+        drop(open);
+        self.metrics.open.shift(service.label(), 1);
+        Ok(Place {
+            streams: self.clone(),
+            service,
+            id,
+            warned: false,
+        })
+    }
+
+    /// Every stream of discovery, as it stands.
+    pub(crate) fn rows(&self) -> Vec<StreamStatus> {
+        let open = self.lock();
+        let shown = open.rows.values().filter(|row| !row.names.is_empty());
+        shown.map(Row::status).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // A poisoned lock still holds whole rows: each is changed by one assignment at a time.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The number of the stream; no other has it while the agent runs.
+    pub(crate) const fn stream(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn known_as(&self, node: &str) {
+        self.write(|row| row.node = bounded(node, NODE_BYTES_MAX).into());
+    }
+
+    pub(super) fn asks_for(&self, names: Vec<Arc<str>>) {
+        self.write(|row| row.names = names);
+    }
+
+    pub(super) fn told(&self, version: &str) {
+        let responses = &self.streams.metrics.responses;
+        responses.add(self.service.label());
+        self.write(|row| row.sent = version.into());
+    }
+
+    pub(super) fn heard(&mut self, heard: Heard) {
+        let answers = &self.streams.metrics.answers;
+        match heard {
+            Heard::Accepted { version } => {
+                answers.add("accepted");
+                self.write(|row| {
+                    row.acked = version.into();
+                    row.nack = Box::default();
+                });
+            }
+            Heard::Refused { words } => {
+                answers.add("refused");
+                // Once for each stream: whoever wants to fill the log would refuse without end.
+                if !std::mem::replace(&mut self.warned, true) {
+                    let (pid, names) = self.shown();
+                    tracing::warn!(pid, names, words, "Envoy refused what it was sent");
+                }
+                self.write(|row| row.nack = words.into());
+            }
+        }
+    }
+
+    fn shown(&self) -> (u32, String) {
+        let open = self.streams.lock();
+        open.rows.get(&self.id).map_or_else(Default::default, |row| {
+            let names = row.names.join(" ");
+            (row.pid, bounded(&names, NAMES_LOGGED_BYTES_MAX))
+        })
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.streams.lock().rows.get_mut(&self.id) {
+            change(row);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.lock();
+        let row = open.rows.remove(&self.id);
+        let process = row.map(|row| open.processes.entry(row.pid));
+        if let Some(Entry::Occupied(mut count)) = process {
+            *count.get_mut() = count.get().saturating_sub(1);
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        drop(open);
+        self.streams.metrics.open.shift(self.service.label(), -1);
+    }
+}
+
+impl Service {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::AccessLog => "access_log",
+            Self::DenyList => "deny_list",
+            Self::Secrets => "secrets",
+        }
+    }
+}
+
+impl Row {
+    fn status(&self) -> StreamStatus {
+        StreamStatus {
+            pid: self.pid,
+            node: self.node.to_string(),
+            names: self.names.iter().map(ToString::to_string).collect(),
+            sent_version: self.sent.to_string(),
+            acked_version: self.acked.to_string(),
+            nack: self.nack.to_string(),
+        }
+    }
+}
+
+impl Default for StreamsMax {
+    fn default() -> Self {
+        Self {
+            all: STREAMS_MAX,
+            of_process: STREAMS_OF_PROCESS_MAX,
+        }
+    }
+}
+
+/// Twice what one host is built for.
+const STREAMS_MAX: usize = 20_000;
+/// An Envoy has one for each secret and each place that uses it.
+const STREAMS_OF_PROCESS_MAX: usize = 10_000;
+/// How much of a node's id is kept.
+const NODE_BYTES_MAX: usize = 128;
+const NAMES_LOGGED_BYTES_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEW: StreamsMax = StreamsMax {
+        all: 3,
+        of_process: 2,
+    };
+
+    #[test]
+    fn places_are_few_and_come_back() {
+        let streams = Streams::new(FEW);
+        let first = streams.enter(1, Service::Secrets).unwrap();
+        let _second = streams.enter(1, Service::Secrets).unwrap();
+        assert!(
+            streams.enter(1, Service::Secrets).is_err(),
+            "of one process"
+        );
+        let _third = streams.enter(2, Service::Secrets).unwrap();
+        assert!(streams.enter(3, Service::Secrets).is_err(), "in all");
+        drop(first);
+        let again = streams.enter(3, Service::Secrets).unwrap();
+        assert_eq!(again.stream(), 3, "numbers are not used twice");
+        assert_eq!(streams.lock().processes.len(), 3);
+    }
+
+    #[test]
+    fn a_refusal_is_shown_until_something_is_accepted() {
+        let streams = Streams::new(FEW);
+        let mut place = streams.enter(7, Service::Secrets).unwrap();
+        assert_eq!(streams.rows(), [], "it asks for nothing yet");
+        place.known_as(&format!("node\n{}", "x".repeat(10_000)));
+        place.asks_for(vec!["default".into()]);
+        place.told("5-00");
+        place.heard(Heard::Refused {
+            words: "no key".to_owned(),
+        });
+        let row = streams.rows().remove(0);
+        assert_eq!((row.pid, row.nack.as_str()), (7, "no key"));
+        assert_eq!(
+            (row.sent_version.as_str(), row.acked_version.as_str()),
+            ("5-00", "")
+        );
+        assert_eq!(row.node.len(), NODE_BYTES_MAX);
+        assert!(row.node.starts_with("node x"));
+        place.heard(Heard::Accepted {
+            version: "6-00".to_owned(),
+        });
+        let row = streams.rows().remove(0);
+        assert_eq!(
+            (row.acked_version.as_str(), row.nack.as_str()),
+            ("6-00", "")
+        );
+        drop(place);
+        assert_eq!(streams.rows(), []);
+        let mut sheet = Sheet::default();
+        streams.on(&mut sheet);
+        let text = sheet.text();
+        for line in [
+            "protem_envoy_streams_open{service=\"secrets\"} 0",
+            "protem_envoy_answers_total{answer=\"refused\"} 1",
+            "protem_envoy_responses_total{service=\"secrets\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+}

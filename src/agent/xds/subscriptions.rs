@@ -1,0 +1,238 @@
+//! Which names a stream asks for, and how far each is answered.
+//!
+//! Promises: at most [`NAMES_MAX`] names of at most [`NAME_BYTES_MAX`] bytes are kept; the rest is
+//! as a name that nobody knows.
+//! Refuses: to forget an answer while its name is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::agent::xds::Version;
+use crate::time::Timestamp;
+
+/// The names of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    names: BTreeMap<Arc<str>, Subscription>,
+    everything: bool,
+}
+
+/// One name of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Subscription {
+    /// What the client holds of ours under it.
+    pub(crate) given: Option<Version>,
+    /// When that must not be in use any more.
+    pub(crate) ends: Option<Timestamp>,
+    /// Whether the client held something of ours before this stream, as he says.
+    pub(crate) held_before: bool,
+    /// Whether this stream was given something that raises rights under it.
+    pub(crate) raised: bool,
+    /// Whether the client was told that there is nothing.
+    pub(crate) absent: bool,
+    /// Whether the client must be answered although there may be nothing new.
+    pub(crate) unanswered: bool,
+    /// Whether to be asked for this name may still open something: once for each time that
+    /// somebody begins to ask for it. What was opened so and ended does not open itself again.
+    pub(crate) may_open: bool,
+    /// Until when, in running milliseconds, the client is kept waiting.
+    pub(crate) hold_until_ms: Option<i64>,
+    /// Asked for by its name, not as a part of everything.
+    named: bool,
+}
+
+impl Subscriptions {
+    /// Asks for exactly these names from now on; what is kept keeps its answer.
+    pub(crate) fn replace(&mut self, names: &[String]) {
+        let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        self.names.retain(|name, _| wanted.contains(&**name));
+        for name in wanted {
+            if !self.names.contains_key(name) {
+                self.subscribe(name);
+            }
+        }
+    }
+
+    /// Asks for a name, anew also when it was asked for already. Not when it is too long or one too
+    /// many.
+    pub(crate) fn subscribe(&mut self, name: &str) -> bool {
+        let kept = self.names.get(name);
+        if name.len() > NAME_BYTES_MAX || (kept.is_none() && self.names.len() >= NAMES_MAX) {
+            return false;
+        }
+        let before = self.names.remove_entry(name);
+        let (name, before) = before.unwrap_or_else(|| (name.into(), Subscription::default()));
+        let subscription = Subscription {
+            unanswered: true,
+            may_open: true,
+            hold_until_ms: None,
+            absent: false,
+            named: true,
+            ..before
+        };
+        self.names.insert(name, subscription);
+        true
+    }
+
+    /// Asks for it no more.
+    pub(crate) fn unsubscribe(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
+    /// Asks for everything that there is, or no more.
+    pub(crate) fn set_everything(&mut self, everything: bool) {
+        self.everything = everything;
+        if !everything {
+            self.names.retain(|_, subscription| subscription.named);
+        }
+    }
+
+    /// Whether everything is asked for.
+    pub(crate) const fn everything(&self) -> bool {
+        self.everything
+    }
+
+    /// Fits the names that nobody named to what everything is now. What was given and is no part
+    /// of it any more stays until the client was told so.
+    pub(crate) fn widen(&mut self, everything: Vec<Arc<str>>) {
+        if !self.everything {
+            return;
+        }
+        let now: BTreeSet<&str> = everything.iter().map(|name| &**name).collect();
+        self.names
+            .retain(|name, one| one.named || one.given.is_some() || now.contains(&**name));
+        for name in everything {
+            if self.names.len() < NAMES_MAX {
+                self.names.entry(name).or_default();
+            }
+        }
+    }
+
+    /// What the client says that he holds.
+    pub(crate) fn held(&mut self, name: &str, version: Option<Version>) {
+        if self.everything && !self.names.contains_key(name) && self.names.len() < NAMES_MAX {
+            self.names.insert(name.into(), Subscription::default());
+        }
+        if let Some(subscription) = self.names.get_mut(name) {
+            subscription.given = version;
+            subscription.held_before = true;
+            subscription.unanswered = false;
+        }
+    }
+
+    /// Each name in its order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Subscription)> {
+        self.names.iter()
+    }
+
+    /// Each name in its order, to write down how far it is answered.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Subscription)> {
+        self.names.iter_mut()
+    }
+
+    /// One name.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Subscription> {
+        self.names.get_mut(name)
+    }
+
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.everything
+    }
+
+    /// The names, to be shown.
+    pub(crate) fn shown(&self) -> Vec<Arc<str>> {
+        let star = self.everything.then(|| Arc::from(EVERYTHING));
+        let named = self.names.iter().filter(|(_, one)| one.named);
+        star.into_iter()
+            .chain(named.map(|(name, _)| name.clone()))
+            .collect()
+    }
+}
+
+impl Subscription {
+    /// Written down: there it is.
+    pub(crate) const fn give(&mut self, version: Version, ends: Option<Timestamp>, raises: bool) {
+        self.given = Some(version);
+        self.ends = ends;
+        self.raised |= raises;
+        self.absent = false;
+        self.unanswered = false;
+        self.hold_until_ms = None;
+    }
+
+    /// Written down: there is nothing.
+    pub(crate) const fn take(&mut self) {
+        self.given = None;
+        self.ends = None;
+        self.absent = true;
+        self.unanswered = false;
+    }
+}
+
+/// The name by which a delta client asks for everything.
+pub(crate) const EVERYTHING: &str = "*";
+/// Envoy asks for one name a stream; others ask for a handful.
+const NAMES_MAX: usize = 64;
+/// The longest SPIFFE ID with all that may stand around it.
+const NAME_BYTES_MAX: usize = 2_048 + "sds://".len() + "-cacert".len();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(subscriptions: &Subscriptions) -> Vec<&str> {
+        subscriptions.iter().map(|(name, _)| &**name).collect()
+    }
+
+    #[test]
+    fn too_many_names_and_too_long_ones_are_not_kept() {
+        let mut subscriptions = Subscriptions::default();
+        assert!(!subscriptions.subscribe(&"a".repeat(NAME_BYTES_MAX + 1)));
+        assert!(subscriptions.subscribe(&"a".repeat(NAME_BYTES_MAX)));
+        for count in 1..NAMES_MAX {
+            assert!(subscriptions.subscribe(&format!("scope/{count}")));
+        }
+        assert!(!subscriptions.subscribe("one-more"));
+        assert!(subscriptions.subscribe("scope/1"), "it is there already");
+        let many: Vec<String> = (0..10_000).map(|count| count.to_string()).collect();
+        subscriptions.replace(&many);
+        assert_eq!(subscriptions.iter().count(), NAMES_MAX);
+    }
+
+    #[test]
+    fn everything_follows_what_there_is_and_keeps_what_is_named() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.subscribe("default");
+        subscriptions.set_everything(true);
+        subscriptions.widen(vec!["a".into(), "b".into()]);
+        assert_eq!(names(&subscriptions), ["a", "b", "default"]);
+        let given = Version::after(
+            None,
+            crate::agent::holdings::Generation(1),
+            crate::agent::xds::Digest::of([]),
+        );
+        subscriptions.get_mut("a").unwrap().give(given, None, true);
+        subscriptions.widen(vec!["c".into()]);
+        assert_eq!(names(&subscriptions), ["a", "c", "default"]);
+        subscriptions.get_mut("a").unwrap().take();
+        subscriptions.widen(vec!["c".into()]);
+        assert_eq!(names(&subscriptions), ["c", "default"]);
+        subscriptions.set_everything(false);
+        assert_eq!(names(&subscriptions), ["default"]);
+    }
+
+    #[test]
+    fn whoever_asks_again_is_answered_again_and_may_open_again() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.subscribe("scope/a");
+        let one = subscriptions.get_mut("scope/a").unwrap();
+        one.take();
+        one.may_open = false;
+        subscriptions.replace(&["scope/a".to_owned()]);
+        assert!(!subscriptions.get_mut("scope/a").unwrap().unanswered);
+        subscriptions.subscribe("scope/a");
+        let one = subscriptions.get_mut("scope/a").unwrap();
+        assert!(one.unanswered && one.may_open && !one.absent);
+    }
+}
