@@ -14,10 +14,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::deny_list::DenyList;
+use crate::agent::holdings::Generation;
 use crate::agent::home::Home;
 use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
-use crate::agent::news::{Image, News};
+use crate::agent::news::{DENIED_MAX, Image, News};
 use crate::client::{Client, ClientError};
 use crate::identity::TrustDomain;
 use crate::proto::agent::Change;
@@ -34,9 +36,6 @@ pub(crate) struct Fare {
     pub(crate) skew_ms: i64,
 }
 
-/// Denied certificates, each until its end.
-pub(crate) type Denied = BTreeMap<[u8; 32], Timestamp>;
-
 /// The stream from the server.
 pub(crate) struct Link {
     /// Calls with the agent's SVID.
@@ -49,10 +48,12 @@ pub(crate) struct Link {
     pub(crate) trust_domain: TrustDomain,
     /// Whether denied certificates are wanted.
     pub(crate) deny_list: bool,
+    /// Below every generation that this start of the agent gives.
+    pub(crate) first: Generation,
     /// Told when the stream comes and goes.
     pub(crate) fare: watch::Sender<Fare>,
     /// Told of denied certificates.
-    pub(crate) denied: watch::Sender<Arc<Denied>>,
+    pub(crate) denied: watch::Sender<Arc<DenyList>>,
 }
 
 /// Why a stream ended.
@@ -135,7 +136,7 @@ impl Link {
             self.compare_clocks(&change);
             if let Some(What::Ready(_)) = change.what {
                 if let Some(image) = image.take() {
-                    self.denied.send_replace(Arc::new(image.denied.clone()));
+                    self.deny(|digests| *digests = image.denied.clone());
                     self.note_roots(image.roots.get(&self.trust_domain));
                     let news = News::Everything(Box::new(image));
                     self.keeper.news(news).await?;
@@ -164,11 +165,10 @@ impl Link {
         match news {
             News::Denied(digest, until) => {
                 let now = self.client.clock.now();
-                self.denied.send_modify(|denied| {
-                    let denied = Arc::make_mut(denied);
-                    denied.retain(|_, until| now < *until);
-                    if denied.len() < crate::agent::news::DENIED_MAX {
-                        denied.insert(digest, until);
+                self.deny(|digests| {
+                    digests.retain(|_, until| now < *until);
+                    if digests.len() < DENIED_MAX {
+                        digests.insert(digest, until);
                     }
                 });
                 Ok(())
@@ -184,6 +184,23 @@ impl Link {
             | News::EntryRemoved(_)
             | News::Everything(_)) => self.keeper.news(news).await,
         }
+    }
+
+    fn deny(&self, change: impl FnOnce(&mut BTreeMap<[u8; 32], Timestamp>)) {
+        self.denied.send_if_modified(|list| {
+            let mut digests = list.digests.clone();
+            change(&mut digests);
+            let is_told = list.generation != Generation::default() && digests == list.digests;
+            if !is_told {
+                let before = list.generation.max(self.first);
+                let generation = Generation(before.0.saturating_add(1));
+                *list = Arc::new(DenyList {
+                    generation,
+                    digests,
+                });
+            }
+            !is_told
+        });
     }
 
     /// Keeps the newest roots for the next connection and the next start.

@@ -13,12 +13,12 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::agent::holdings::Holdings;
-use crate::agent::keeper::Keeper;
+use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::local::pace::Pace;
 use crate::agent::local_caller::LocalCaller;
 use crate::agent::refusal::Refusal;
@@ -33,12 +33,16 @@ use crate::time::{Clock, Seconds};
 use crate::wire::elevation::ElevationView;
 use crate::wire::problem::ProblemKind;
 
+/// Where the status comes from, made when it is asked for.
+pub(crate) type StatusSource =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<StatusResponse, Ending>> + Send + Sync>;
+
 /// The service.
 pub(crate) struct Local {
     keeper: Keeper,
     clock: Arc<dyn Clock>,
     server: Arc<Client>,
-    status: watch::Receiver<Arc<StatusResponse>>,
+    status: StatusSource,
     own_uid: u32,
     pace: Pace,
     calls: Arc<Seats>,
@@ -53,7 +57,7 @@ pub(crate) struct LocalParts {
     /// The server, asked with the agent's SVID.
     pub(crate) server: Arc<Client>,
     /// All of it, as it stands.
-    pub(crate) status: watch::Receiver<Arc<StatusResponse>>,
+    pub(crate) status: StatusSource,
     /// The user of this process.
     pub(crate) own_uid: u32,
 }
@@ -127,11 +131,11 @@ impl Local {
 
     async fn status_of(&self, request: Request<StatusRequest>) -> Result<StatusResponse, Refusal> {
         let caller = LocalCaller::of(request.extensions())?;
-        let status = self.status.borrow().clone();
-        if caller.uid() == ROOT || caller.uid() == self.own_uid {
-            return Ok((*status).clone());
-        }
         let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let status = (self.status)().await.map_err(|_| Refusal::Ending)?;
+        if caller.uid() == ROOT || caller.uid() == self.own_uid {
+            return Ok(status);
+        }
         let selectors = caller.attest().await?;
         let following = self.keeper.follow(selectors, caller.holder()).await;
         let holdings = following.map_err(|_| Refusal::Ending)?.now();

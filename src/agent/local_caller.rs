@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tonic::Extensions;
 
+use crate::agent::caller::Caller;
 use crate::agent::holdings::Holder;
 use crate::agent::refusal::Refusal;
 use crate::identity::Selector;
@@ -74,5 +75,21 @@ impl LocalCaller {
     /// Its number.
     pub(crate) fn pid(&self) -> u32 {
         self.0.pid()
+    }
+}
+
+impl Caller for LocalCaller {
+    type Error = Refusal;
+
+    async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
+        Self::attest(self).await
+    }
+
+    fn holder(&self) -> Holder {
+        Self::holder(self)
+    }
+
+    fn pid(&self) -> u32 {
+        Self::pid(self)
     }
 }

@@ -168,7 +168,10 @@ impl Stand {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
             server: Arc::new(nowhere(bundle)),
-            status: statuses,
+            status: Arc::new(move || {
+                let status = (**statuses.borrow()).clone();
+                Box::pin(async move { Ok(status) })
+            }),
             health,
             own_uid: 1,
             limits,

@@ -15,7 +15,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tonic::server::NamedService as _;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
@@ -27,12 +26,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::agent::keeper::Keeper;
-use crate::agent::local::{Local, LocalParts};
+use crate::agent::local::{Local, LocalParts, StatusSource};
 use crate::agent::seats::Seats;
 use crate::agent::workload_api::{WorkloadApi, with_header};
 use crate::client::Client;
 use crate::proto::DESCRIPTORS;
-use crate::proto::agent::StatusResponse;
 use crate::proto::agent::local_agent_server::LocalAgentServer;
 use crate::proto::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::time::Clock;
@@ -46,7 +44,7 @@ pub(crate) struct WorkloadSocket {
     /// The server, asked with the agent's SVID.
     pub(crate) server: Arc<Client>,
     /// What `protem agent status` shows.
-    pub(crate) status: watch::Receiver<Arc<StatusResponse>>,
+    pub(crate) status: StatusSource,
     /// What probes are told; see [`serving`].
     pub(crate) health: HealthReporter,
     /// The user of this process.

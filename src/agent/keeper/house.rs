@@ -101,6 +101,11 @@ impl House {
         &self.bundles
     }
 
+    /// Every selector that an entry uses.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.entries.values().flat_map(|entry| &entry.selectors)
+    }
+
     /// How many follow an item.
     pub(crate) fn followers(&self, groups: &BTreeSet<GroupId>) -> usize {
         let groups = groups.iter().filter_map(|id| self.groups.get(*id));

@@ -13,7 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::holdings::Holder;
+use crate::agent::attestor::{Attestor, Needs};
+use crate::agent::holdings::{Generation, Holder};
 use crate::agent::keeper::Order;
 use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
 use crate::agent::keeper::items::{Item, ItemKey};
@@ -21,21 +22,38 @@ use crate::agent::keeper::mint::{Outcome, mint};
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
-use crate::identity::Subject;
+use crate::identity::{SpiffeId, Subject};
 use crate::proto::agent::HeldStatus;
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};
 use crate::wire::elevation::{ElevationRequest, Instances};
 use crate::x509::Certificate;
 
+/// What a keeper begins with.
+pub(crate) struct Begin {
+    /// The agent's SPIFFE ID.
+    pub(crate) agent: SpiffeId,
+    /// Below every generation that this start of the agent gives.
+    pub(crate) first: Generation,
+    /// Calls with the agent's SVID.
+    pub(crate) client: Arc<Client>,
+    /// Told which kinds of selectors the entries use.
+    pub(crate) attestor: Arc<Attestor>,
+    /// Where it counts.
+    pub(crate) metrics: Metrics,
+}
+
 /// Runs until the stop, or until nobody can give orders any more.
-pub(crate) async fn tend(
-    mut house: House,
-    mut orders: mpsc::Receiver<Order>,
-    client: Arc<Client>,
-    metrics: Metrics,
-    stop: CancellationToken,
-) {
+pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: CancellationToken) {
+    let Begin {
+        agent,
+        first,
+        client,
+        attestor,
+        metrics,
+    } = begin;
+    let trust_domain = agent.trust_domain().clone();
+    let mut house = House::new(agent, trust_domain, first);
     let (mut minting, mut asking) = (FuturesUnordered::new(), FuturesUnordered::new());
     loop {
         let now = client.clock.now();
@@ -66,18 +84,18 @@ pub(crate) async fn tend(
             () = sleep_until(&client, wake), if !full => {}
             order = orders.recv() => {
                 let Some(order) = order else { return };
-                obey(&mut house, order, client.clock.now());
+                obey(&mut house, order, &attestor, client.clock.now());
                 // Many streams that come at once are one turn.
                 for _ in 0..ORDERS_AT_ONCE {
                     let Ok(order) = orders.try_recv() else { break };
-                    obey(&mut house, order, client.clock.now());
+                    obey(&mut house, order, &attestor, client.clock.now());
                 }
             }
         }
     }
 }
 
-fn obey(house: &mut House, order: Order, now: Timestamp) {
+fn obey(house: &mut House, order: Order, attestor: &Attestor, now: Timestamp) {
     // An answer that nobody waits for any more is somebody who is gone already.
     match order {
         Order::Follow {
@@ -93,7 +111,10 @@ fn obey(house: &mut House, order: Order, now: Timestamp) {
             }
         }
         Order::Leave(id) => house.leave(id, now),
-        Order::News(news) => house.hear(news, now),
+        Order::News(news) => {
+            house.hear(news, now);
+            attestor.need(Needs::of(house.selectors()));
+        }
         Order::Status(answer) => {
             let rows = house.items().iter();
             let rows = rows.map(|(key, item)| row(house, key, item));
