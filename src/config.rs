@@ -2,8 +2,10 @@
 //!
 //! Promises: unknown keys are refused; every field is documented in
 //! `deploy/config/server.toml`, which a test reads; secrets appear as paths only.
-//! Refuses: environment variables. What a server does is in its file.
+//! Refuses: environment variables. What a server does is in its file; clients of an agent honour the
+//! one that the SPIFFE standard gives them.
 
+mod endpoint;
 mod strangers;
 
 use std::fs;
@@ -17,6 +19,7 @@ use crate::config::strangers::{ForeignFile, IssuerFile};
 use crate::identity::{SpiffeIdError, TrustDomain};
 use crate::pki::{ProfileError, ProfileName, Profiles};
 
+pub use crate::config::endpoint::{EndpointError, WorkloadEndpoint};
 pub use crate::config::strangers::{ForeignConfig, IssuerConfig, StrangersError};
 
 /// A valid server configuration.
