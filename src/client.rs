@@ -7,9 +7,11 @@
 //! proved, and to repeat a call that could act twice.
 
 mod address;
+mod agent_socket;
 mod call;
 mod error;
 mod exchange;
+mod fetched;
 pub(crate) mod keep;
 mod minted;
 pub mod probe;
@@ -24,7 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::client::address::{AddressError, ServerAddress};
+pub(crate) use crate::client::agent_socket::{AgentSocket, AgentSocketError};
 pub use crate::client::error::ClientError;
+pub(crate) use crate::client::fetched::{Fetched, FetchedSvid};
 pub use crate::client::minted::{Minted, MintedError, Wanted, svid_name};
 pub use crate::client::proof::{Proof, SecretFileError};
 pub(crate) use crate::client::routes::routes;

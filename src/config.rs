@@ -2,9 +2,11 @@
 //!
 //! Promises: unknown keys are refused; every field is documented in
 //! `deploy/config/server.toml`, which a test reads; secrets appear as paths only.
-//! Refuses: environment variables. What a server does is in its file.
+//! Refuses: environment variables. What a server does is in its file; clients of an agent honour the
+//! one that the SPIFFE standard gives them.
 
 mod agent;
+mod endpoint;
 mod strangers;
 
 use std::fs;
@@ -21,6 +23,7 @@ use crate::pki::{ProfileError, ProfileName, Profiles};
 pub use crate::config::agent::{
     AgentConfig, AgentConfigError, FirstProof, SdsConfig, WORKLOAD_SOCKET,
 };
+pub use crate::config::endpoint::{EndpointError, WorkloadEndpoint};
 pub use crate::config::strangers::{ForeignConfig, IssuerConfig, StrangersError};
 
 /// A valid server configuration.

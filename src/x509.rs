@@ -27,7 +27,7 @@ mod tbs;
 pub use crate::x509::certificate::{CERTIFICATE_BYTES_MAX, Certificate, CertificateError};
 pub use crate::x509::chain::{
     CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError, check_issuer_chain, read_chain,
-    write_chain,
+    read_chain_der, write_chain,
 };
 pub use crate::x509::csr::{CSR_BYTES_MAX, CsrError, CsrRules, IgnoredRequest, VerifiedCsr};
 pub use crate::x509::evidence::{

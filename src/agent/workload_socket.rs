@@ -158,7 +158,7 @@ const REQUEST_BYTES_MAX: usize = 4 * 1024;
 /// What clients of gRPC take by default.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A whole agent with thousands of streams.
-pub(crate) const STATUS_BYTES_MAX: usize = 16 * 1024 * 1024;
+const STATUS_BYTES_MAX: usize = 16 * 1024 * 1024;
 const WINDOW_BYTES: u32 = 64 * 1024 - 1;
 const HEADER_BYTES_MAX: u32 = 8 * 1024;
 /// Until a call is answered or a stream has begun; who sends half a request has no longer either.

@@ -90,6 +90,7 @@ impl Keeper {
             chain: &write_chain(&minted.chain),
             key: &self.key.to_pkcs8_pem()?,
             bundle: &write_chain(&roots),
+            federated: None,
         })?;
         let chance = u16::from_be_bytes(self.client.entropy.bytes());
         let renew = renewal_point(asked, minted.not_after, chance);

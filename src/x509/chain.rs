@@ -6,6 +6,8 @@
 //! constraint (current webpki and Python refuse all such chains) and an extended key usage without
 //! client and server authentication.
 
+use der::{Reader as _, SliceReader};
+
 use crate::time::Timestamp;
 use crate::x509::certificate::{Certificate, CertificateError, PEM_LABEL};
 use crate::x509::keys::KeyError;
@@ -23,6 +25,22 @@ pub fn read_chain(pem: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
             return Err(CertificateError::Label);
         }
         chain.push(Certificate::parse(&block.der)?);
+    }
+    Ok(chain)
+}
+
+/// Reads certificates in DER that stand one after the other, in their order; none is a list too.
+///
+/// # Errors
+/// [`CertificateError`] of the first that is wrong.
+pub fn read_chain_der(der: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    if der.len() > CHAIN_BYTES_MAX {
+        return Err(CertificateError::TooLarge { bytes: der.len() });
+    }
+    let mut reader = SliceReader::new(der)?;
+    let mut chain = Vec::new();
+    while !reader.is_finished() {
+        chain.push(Certificate::parse(reader.tlv_bytes()?)?);
     }
     Ok(chain)
 }

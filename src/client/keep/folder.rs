@@ -1,9 +1,10 @@
-//! The folder that proxies and programs read: five files, each whole at every moment.
+//! The folder that proxies and programs read: files, each whole at every moment.
 //!
 //! | File | Holds |
 //! |---|---|
 //! | `svid.pem`, `svid.key` | chain and key |
 //! | `bundle.pem` | roots |
+//! | `bundle.<trust domain>.pem` | roots of a federated trust domain |
 //! | `svid.yaml` | chain and key for Envoy |
 //! | `bundle.yaml` | roots for Envoy |
 //!
@@ -12,6 +13,7 @@
 //! alone.
 //! Refuses: a folder in which others may write, and one that another keeper holds.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use crate::client::keep::envoy;
 use crate::client::{BUNDLE_PEM, SVID_KEY, SVID_PEM};
+use crate::identity::TrustDomain;
 
 /// A folder that is held by this process.
 pub(crate) struct KeptFolder {
@@ -32,6 +35,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) chain: &'a str,
     pub(crate) key: &'a str,
     pub(crate) bundle: &'a str,
+    /// Roots of federated trust domains; files of others are taken away. None: as they are.
+    pub(crate) federated: Option<&'a BTreeMap<TrustDomain, String>>,
 }
 
 /// Why a folder cannot be kept.
@@ -85,6 +90,9 @@ impl KeptFolder {
         self.put(SVID_KEY, SECRET_MODE, contents.key.as_bytes())?;
         self.put(SVID_PEM, PUBLIC_MODE, contents.chain.as_bytes())?;
         self.put(BUNDLE_PEM, PUBLIC_MODE, contents.bundle.as_bytes())?;
+        if let Some(federated) = contents.federated {
+            self.put_federated(federated)?;
+        }
         let bundle = envoy::bundle(contents.bundle);
         self.put(BUNDLE_YAML, PUBLIC_MODE, &bundle)?;
         let svid = envoy::svid(contents.chain, contents.key);
@@ -97,6 +105,26 @@ impl KeptFolder {
         self.put(SVID_YAML, SECRET_MODE, &envoy::nothing())?;
         remove(&self.path.join(SVID_KEY))?;
         self.settle()
+    }
+
+    fn put_federated(&self, federated: &BTreeMap<TrustDomain, String>) -> Result<(), FolderError> {
+        for (domain, roots) in federated {
+            let name = format!("{FEDERATED_START}{domain}{FEDERATED_END}");
+            self.put(&name, PUBLIC_MODE, roots.as_bytes())?;
+        }
+        let wrong = failed(&self.path);
+        for item in fs::read_dir(&self.path).map_err(&wrong)? {
+            let name = item.map_err(&wrong)?.file_name();
+            let domain = name.to_str().and_then(|name| {
+                let domain = name.strip_prefix(FEDERATED_START)?;
+                domain.strip_suffix(FEDERATED_END)
+            });
+            let domain: Option<TrustDomain> = domain.and_then(|domain| domain.parse().ok());
+            if domain.is_some_and(|domain| !federated.contains_key(&domain)) {
+                remove(&self.path.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     fn put(&self, name: &str, mode: u32, content: &[u8]) -> Result<(), FolderError> {
@@ -138,6 +166,9 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> FolderError {
 
 const SVID_YAML: &str = "svid.yaml";
 const BUNDLE_YAML: &str = "bundle.yaml";
+/// No trust domain begins or ends with a dot, so that no such file is another one of the folder.
+const FEDERATED_START: &str = "bundle.";
+const FEDERATED_END: &str = ".pem";
 const FOLDER_MODE: u32 = 0o700;
 const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
@@ -166,6 +197,7 @@ mod tests {
         chain: "chain\n",
         key: "key\n",
         bundle: "roots\n",
+        federated: None,
     };
 
     #[test]
@@ -221,6 +253,42 @@ mod tests {
         assert_eq!(names(&path), left);
         let left = fs::read_to_string(path.join("svid.yaml")).unwrap();
         assert_eq!(left, "{\"resources\":[]}\n");
+    }
+
+    #[test]
+    fn bundles_of_others_come_and_go_and_no_other_file_does() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("out");
+        let folder = KeptFolder::open(&path).unwrap();
+        let write = |domains: &[&str]| {
+            let federated = domains
+                .iter()
+                .map(|domain| (domain.parse().unwrap(), "r".to_owned()));
+            let federated = Some(&federated.collect());
+            folder
+                .write(&Contents {
+                    federated,
+                    ..CONTENTS
+                })
+                .unwrap();
+            let mut names = names(&path);
+            names.retain(|name| name.starts_with("bundle."));
+            names
+        };
+        fs::write(path.join("bundle.Mine.pem"), "").unwrap();
+        let own = ["bundle.Mine.pem", "bundle.pem", "bundle.yaml"];
+        let two = ["bundle.a.example.pem", "bundle.b.pem"];
+        assert_eq!(
+            write(&["b", "a.example"]),
+            [&own[..1], &two, &own[1..]].concat()
+        );
+        assert_eq!(write(&["b"]), [&own[..1], &two[1..], &own[1..]].concat());
+        folder.write(&CONTENTS).unwrap();
+        assert!(
+            path.join("bundle.b.pem").exists(),
+            "who knows none takes none away"
+        );
+        assert_eq!(write(&[]), own);
     }
 
     #[test]
