@@ -6,6 +6,7 @@
 //! Refuses: to reach into the server's rooms. All but `serve` and its kin is a client that asks
 //! through the door, also when both run on one machine.
 
+mod agent;
 mod audit;
 mod bundle;
 mod clock;
@@ -72,6 +73,9 @@ enum Noun {
     Elevation(elevation::Verb),
     /// End elevations by subject, scope or instance, or all of them
     Revoke(revoke::Revoke),
+    /// What the agent of this machine gives to the calling process
+    #[command(subcommand)]
+    Agent(agent::Verb),
     /// Registered workloads
     #[command(subcommand)]
     Entry(entry::Verb),
@@ -147,6 +151,7 @@ pub fn command() -> clap::Command {
 async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let reach = &cli.reach;
     match cli.noun {
+        Noun::Agent(verb) => verb.run(screen).await,
         Noun::Audit(verb) => verb.run(reach, screen).await,
         Noun::Backup(args) => args.run(reach, screen),
         Noun::Bundle(args) => args.run(reach, screen).await,
@@ -193,6 +198,9 @@ mod tests {
             "protem policy explain policy --subject spiffe://td/a --scope b --group sre --approval sre:2",
             "protem policy explain --subject spiffe://td/a --scope db.read",
             "protem completion bash",
+            "protem agent fetch --socket unix:///run/a.sock --write d --hint scope/db.read",
+            "protem agent write d --on-change true",
+            "protem elevate db.read --socket a.sock --reason fire --wait",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -203,6 +211,8 @@ mod tests {
         for line in [
             "protem",
             "protem revoke --reason fire",
+            "protem elevate db.read --socket a.sock --out d",
+            "protem elevate db.read --subject spiffe://td/a --out d",
             "protem revoke --all --scope a --reason fire",
             "protem entry put",
             "protem policy explain --subject spiffe://td/a --scope b --group sre",

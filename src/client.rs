@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::client::address::{AddressError, ServerAddress};
-pub(crate) use crate::client::agent_socket::{AgentSocket, AgentSocketError};
+pub(crate) use crate::client::agent_socket::{AgentSocket, AgentSocketError, Updates};
 pub use crate::client::error::ClientError;
 pub(crate) use crate::client::fetched::{Fetched, FetchedSvid};
 pub use crate::client::minted::{Minted, MintedError, Wanted, svid_name};

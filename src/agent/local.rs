@@ -226,3 +226,161 @@ const ID_BYTES_MAX: usize = 64;
 const TOLD_LONGEST: Duration = Duration::from_secs(5);
 /// Shorter than what the socket lets a call take.
 const WAIT_LONGEST: Seconds = Seconds::new(20);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tonic::{Code, Extensions};
+
+    use super::*;
+    use crate::agent::local_caller::Attest;
+    use crate::agent::stand::{Stand, TestCaller, identity};
+    use crate::proto::agent::{HeldStatus, StreamStatus};
+
+    const A: &str = "spiffe://td/a";
+
+    fn local(stand: &Stand, status: StatusResponse) -> Local {
+        Local::new(LocalParts {
+            keeper: stand.keeper.clone(),
+            clock: stand.clock.clone(),
+            server: Arc::new(stand.nowhere()),
+            status: Arc::new(move || {
+                let status = status.clone();
+                Box::pin(async move { Ok(status) })
+            }),
+            own_uid: 900,
+        })
+    }
+
+    fn from<T>(caller: LocalCaller, message: T) -> Request<T> {
+        let mut extensions = Extensions::new();
+        extensions.insert(caller);
+        Request::from_parts(tonic::metadata::MetadataMap::new(), extensions, message)
+    }
+
+    fn ask(scope: &str, subject: &str) -> ElevateRequest {
+        ElevateRequest {
+            scope: scope.to_owned(),
+            subject: subject.to_owned(),
+            ..ElevateRequest::default()
+        }
+    }
+
+    fn one(stand: &Stand) {
+        stand.tell(|holdings| {
+            holdings.told = true;
+            holdings.identities = vec![identity(A, None, None)];
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn asking_is_refused_with_the_reason_before_the_server_hears_of_it() {
+        let stand = Stand::new();
+        let local = local(&stand, StatusResponse::default());
+        let code = async |scope, subject| {
+            let request = from(stand.caller(), ask(scope, subject));
+            let status = local.elevate(request).await.unwrap_err();
+            (status.code(), status.message().to_owned())
+        };
+        assert_eq!(code("no scope", "").await.0, Code::InvalidArgument);
+        let (not_told, words) = code("db.read", "").await;
+        assert_eq!(not_told, Code::Unavailable);
+        assert!(words.contains("has not heard"), "{words}");
+        stand.tell(|holdings| holdings.told = true);
+        let (denied, words) = code("db.read", "").await;
+        assert_eq!(denied, Code::PermissionDenied);
+        assert!(words.contains("no identity issued"), "{words}");
+        one(&stand);
+        assert_eq!(
+            code("db.read", "spiffe://td/b").await.0,
+            Code::PermissionDenied
+        );
+        *stand.caller.shows.lock().unwrap() = None;
+        assert_eq!(code("db.read", "").await.0, Code::Unavailable);
+        let nobody = local.elevate(Request::new(ask("db.read", ""))).await;
+        assert_eq!(nobody.unwrap_err().code(), Code::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_away_is_told_and_asking_has_its_pace() {
+        let stand = Stand::new();
+        one(&stand);
+        let local = local(&stand, StatusResponse::default());
+        let ask = async || {
+            let request = from(stand.caller(), ask("db.read", A));
+            local.elevate(request).await.unwrap_err()
+        };
+        let away = ask().await;
+        assert_eq!(away.code(), Code::Unavailable);
+        assert!(
+            away.message().contains("cannot reach"),
+            "{}",
+            away.message()
+        );
+        let subject = A.parse().unwrap();
+        while local.pace.ask(&subject, &*stand.clock).is_ok() {}
+        assert_eq!(ask().await.code(), Code::ResourceExhausted);
+    }
+
+    #[tokio::test]
+    async fn no_path_hides_in_the_id_of_an_elevation() {
+        let stand = Stand::new();
+        one(&stand);
+        let local = local(&stand, StatusResponse::default());
+        for elevation in ["", "../policy", "el-1/revoke", &"x".repeat(65)] {
+            let request = WaitElevationRequest {
+                elevation: elevation.to_owned(),
+                state: String::new(),
+            };
+            let answer = local.wait_elevation(from(stand.caller(), request)).await;
+            assert_eq!(answer.unwrap_err().code(), Code::NotFound, "{elevation}");
+        }
+    }
+
+    #[tokio::test]
+    async fn root_and_the_agent_see_all_and_others_their_own() {
+        let stand = Stand::new();
+        one(&stand);
+        stand.tell(|holdings| holdings.elevated = vec![stand.elevated(A, "db.read", 3)]);
+        let held = |subject: &str, scope: &str, elevation: &str| HeldStatus {
+            subject: subject.to_owned(),
+            scope: scope.to_owned(),
+            elevation: elevation.to_owned(),
+            ..HeldStatus::default()
+        };
+        let stream = |pid| StreamStatus {
+            pid,
+            ..StreamStatus::default()
+        };
+        let status = StatusResponse {
+            agent: "spiffe://td/agent".to_owned(),
+            held: vec![
+                held(A, "", ""),
+                held(A, "db.read", "el-3"),
+                held(A, "db.read", "el-of-another-process"),
+                held("spiffe://td/b", "", ""),
+            ],
+            streams: vec![stream(7), stream(8)],
+            ..StatusResponse::default()
+        };
+        let local = local(&stand, status);
+        let counts = async |uid| {
+            let caller = TestCaller {
+                shows: Mutex::new(Some(["uid:7".parse().unwrap()].into())),
+                asked: Mutex::new(0),
+                uid,
+            };
+            let caller: Arc<dyn Attest> = Arc::new(caller);
+            let request = from(LocalCaller(caller), StatusRequest {});
+            let status = local.status(request).await.unwrap().into_inner();
+            assert_eq!(status.agent, "spiffe://td/agent");
+            (status.held.len(), status.streams.len())
+        };
+        assert_eq!(counts(0).await, (4, 2));
+        assert_eq!(counts(900).await, (4, 2));
+        assert_eq!(counts(1_000).await, (2, 1));
+        stand.tell(|holdings| holdings.identities.clear());
+        assert_eq!(counts(1_000).await, (0, 1));
+    }
+}

@@ -46,6 +46,7 @@ pub(crate) struct Stand {
     pub(crate) seen: watch::Receiver<Vec<Seen>>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) root: Root,
+    files: TempDir,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +122,7 @@ impl Stand {
             seen,
             clock: Arc::new(ManualClock::new(now)),
             root,
+            files: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -142,6 +144,20 @@ impl Stand {
         let name = SvidName::Base(subject.parse().unwrap());
         let life = Seconds::new(3_600);
         Arc::new(self.root.svid(name, generation, self.now(), life))
+    }
+
+    /// A server that nobody runs.
+    pub(crate) fn nowhere(&self) -> Client {
+        let bundle = self.files.path().join("bundle.pem");
+        let root = crate::x509::write_pem("CERTIFICATE", &self.root.der);
+        std::fs::write(&bundle, root).unwrap();
+        Client {
+            address: "https://127.0.0.1:1".parse().unwrap(),
+            bundle,
+            proof: Proof::None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(Entropy::system()),
+        }
     }
 
     pub(crate) fn caller(&self) -> LocalCaller {
@@ -167,7 +183,7 @@ impl Stand {
         let socket = WorkloadSocket {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
-            server: Arc::new(nowhere(bundle)),
+            server: Arc::new(self.nowhere()),
             status: Arc::new(move || {
                 let status = (**statuses.borrow()).clone();
                 Box::pin(async move { Ok(status) })
@@ -282,17 +298,6 @@ fn keep(
 )]
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     tokio::spawn(task)
-}
-
-/// A server that nobody runs.
-fn nowhere(bundle: PathBuf) -> Client {
-    Client {
-        address: "https://127.0.0.1:1".parse().unwrap(),
-        bundle,
-        proof: Proof::None,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(Entropy::system()),
-    }
 }
 
 struct Attested {

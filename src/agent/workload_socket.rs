@@ -169,3 +169,250 @@ const PING_LONGEST: Duration = Duration::from_secs(20);
 const STREAMS_EACH_MAX: usize = 64;
 const STREAMS_MAX: usize = 65_536;
 const CALLS_PER_CONNECTION_MAX: u32 = 128;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+    use tonic::metadata::MetadataValue;
+    use tonic::transport::{Channel, Endpoint};
+    use tonic::{Code, Request};
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::v1alpha;
+
+    use super::*;
+    use crate::agent::stand::{Served, Stand, identity};
+    use crate::proto::agent::StatusRequest;
+    use crate::proto::agent::local_agent_client::LocalAgentClient;
+    use crate::proto::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
+    use crate::proto::workload::{
+        JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, X509BundlesRequest,
+        X509svidRequest,
+    };
+
+    const A: &str = "spiffe://td/a";
+
+    async fn channel(served: &Served) -> Channel {
+        let uri = format!("unix:{}", served.path.display());
+        Endpoint::from_shared(uri).unwrap().connect().await.unwrap()
+    }
+
+    fn with<T>(message: T, values: &[&'static str]) -> Request<T> {
+        let mut request = Request::new(message);
+        for value in values {
+            let value = MetadataValue::from_static(value);
+            request.metadata_mut().append("workload.spiffe.io", value);
+        }
+        request
+    }
+
+    /// How each method of the Workload API answers under these headers.
+    async fn answers(served: &Served, values: &[&'static str]) -> Vec<Code> {
+        let mut api = SpiffeWorkloadApiClient::new(channel(served).await);
+        let code = |status: Option<tonic::Status>| status.map_or(Code::Ok, |status| status.code());
+        vec![
+            code(
+                api.fetch_x509svid(with(X509svidRequest {}, values))
+                    .await
+                    .err(),
+            ),
+            code(
+                api.fetch_x509_bundles(with(X509BundlesRequest {}, values))
+                    .await
+                    .err(),
+            ),
+            code(
+                api.fetch_jwtsvid(with(JwtsvidRequest::default(), values))
+                    .await
+                    .err(),
+            ),
+            code(
+                api.fetch_jwt_bundles(with(JwtBundlesRequest {}, values))
+                    .await
+                    .err(),
+            ),
+            code(
+                api.validate_jwtsvid(with(ValidateJwtsvidRequest::default(), values))
+                    .await
+                    .err(),
+            ),
+        ]
+    }
+
+    fn one(stand: &Stand) {
+        let svid = stand.base(A, 1);
+        stand.tell(|holdings| {
+            holdings.told = true;
+            holdings.identities = vec![identity(A, None, Some(svid))];
+        });
+    }
+
+    #[tokio::test]
+    async fn the_header_is_demanded_once_and_right_before_anything_else() {
+        let stand = Stand::new();
+        one(&stand);
+        let served = stand.serve().await;
+        for wrong in [
+            &[][..],
+            &["True"],
+            &["true", "true"],
+            &["true", "false"],
+            &[""],
+        ] {
+            let codes = answers(&served, wrong).await;
+            assert_eq!(codes, [Code::InvalidArgument; 5], "{wrong:?}");
+        }
+        let seen = *stand.caller.asked.lock().unwrap();
+        assert_eq!(seen, 0, "nobody was attested");
+        let no = Code::Unimplemented;
+        assert_eq!(
+            answers(&served, &["true"]).await,
+            [Code::Ok, Code::Ok, no, no, no]
+        );
+        let mut local = LocalAgentClient::new(channel(&served).await);
+        let status = local.status(StatusRequest {}).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+    }
+
+    #[tokio::test]
+    async fn health_follows_the_agent_and_needs_no_header() {
+        let stand = Stand::new();
+        let health = HealthReporter::new();
+        let served = stand
+            .serve_with(SocketLimits::standard(), health.clone())
+            .await;
+        let mut client = HealthClient::new(channel(&served).await);
+        for on in [false, true, false] {
+            serving(&health, on).await;
+            for service in ["", "SpiffeWorkloadAPI", "protem.agent.v1.LocalAgent"] {
+                let service = service.to_owned();
+                let answer = client.check(HealthCheckRequest { service }).await.unwrap();
+                let expected = if on { 1 } else { 2 };
+                assert_eq!(answer.into_inner().status, expected);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn reflection_lists_what_is_served_in_both_versions() {
+        let stand = Stand::new();
+        let served = stand.serve().await;
+        let channel = channel(&served).await;
+        let ask = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut client = ServerReflectionClient::new(channel.clone());
+        let asked = tokio_stream::iter([ask]);
+        let mut told = client
+            .server_reflection_info(asked)
+            .await
+            .unwrap()
+            .into_inner();
+        let told = told.next().await.unwrap().unwrap().message_response;
+        let Some(MessageResponse::ListServicesResponse(told)) = told else {
+            panic!("{told:?}");
+        };
+        let names: Vec<_> = told.service.iter().map(|one| one.name.as_str()).collect();
+        assert!(names.contains(&"SpiffeWorkloadAPI"), "{names:?}");
+        assert!(names.contains(&"protem.agent.v1.LocalAgent"), "{names:?}");
+        assert!(
+            !names.iter().any(|name| name.starts_with("envoy.")),
+            "{names:?}"
+        );
+
+        let ask = v1alpha::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(
+                v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+                    "SpiffeWorkloadAPI".to_owned(),
+                ),
+            ),
+        };
+        let asked = tokio_stream::iter([ask]);
+        let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+        let mut told = client
+            .server_reflection_info(asked)
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(told.next().await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_process_has_so_many_streams_and_its_closed_ones_count_no_more() {
+        let stand = Stand::new();
+        one(&stand);
+        let limits = SocketLimits {
+            streams_each: 2,
+            ..SocketLimits::standard()
+        };
+        let served = stand.serve_with(limits, HealthReporter::new()).await;
+        let mut api = SpiffeWorkloadApiClient::new(channel(&served).await);
+        let ask = || with(X509svidRequest {}, &["true"]);
+        let first = api.fetch_x509svid(ask()).await.unwrap();
+        let _second = api.fetch_x509svid(ask()).await.unwrap();
+        let refused = api.fetch_x509svid(ask()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        drop(first);
+        let mut seen = stand.seen.clone();
+        let left = crate::agent::stand::Seen::Left;
+        seen.wait_for(|seen| seen.contains(&left)).await.unwrap();
+        api.fetch_x509svid(ask()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn long_requests_and_unknown_methods_are_refused() {
+        let stand = Stand::new();
+        one(&stand);
+        let served = stand.serve().await;
+        let mut api = SpiffeWorkloadApiClient::new(channel(&served).await);
+        let long = JwtsvidRequest {
+            audience: vec!["x".repeat(REQUEST_BYTES_MAX)],
+            spiffe_id: String::new(),
+        };
+        let refused = api.fetch_jwtsvid(with(long, &["true"])).await.unwrap_err();
+        assert_eq!(refused.code(), Code::OutOfRange);
+        assert_eq!(
+            answers(&served, &["true"]).await[0],
+            Code::Ok,
+            "others go on"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_given_the_newest_when_it_does() {
+        let stand = Stand::new();
+        one(&stand);
+        let served = stand.serve().await;
+        let endpoint = Endpoint::from_shared(format!("unix:{}", served.path.display())).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(64);
+        let mut api = SpiffeWorkloadApiClient::new(endpoint.connect().await.unwrap());
+        let mut stream = api
+            .fetch_x509svid(with(X509svidRequest {}, &["true"]))
+            .await
+            .unwrap();
+        let first = stream.get_mut().message().await.unwrap().unwrap();
+        let many = 200;
+        for generation in 2..=many {
+            let svid = stand.base(A, generation);
+            stand.tell(|holdings| holdings.identities[0].svid = Some(svid));
+            tokio::task::yield_now().await;
+        }
+        let newest = stand.holdings.borrow().identities[0].svid.clone().unwrap();
+        let mut messages = 0;
+        loop {
+            let message = stream.get_mut().message().await.unwrap().unwrap();
+            messages += 1;
+            if message.svids[0].x509_svid == newest.chain_der {
+                break;
+            }
+            assert_ne!(message, first);
+        }
+        assert!(messages < 10, "{messages} of {many} waited in line");
+    }
+}

@@ -2,14 +2,17 @@
 //!
 //! Promises: asks with the base SVID; keeps the elevated SVID in a folder of its own until the
 //! elevation ends, then takes the key away. Failing here never disturbs the base SVID.
+//! With `--socket` the agent of this machine is asked instead, and the SVID comes over its sockets.
 //! Refuses: to write where the base SVID lies.
 
+mod by_agent;
 mod hold;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::agent::Socket;
 use crate::cli::elevate::hold::hold;
 use crate::cli::elevation::{decided, exit_of, show_one, waits_for};
 use crate::cli::exit::{Exit, UsageError};
@@ -19,6 +22,7 @@ use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment};
 use crate::cli::svid::refuse_same;
 use crate::client::{Client, Proof};
+use crate::proto::agent::ElevateRequest;
 use crate::time::{Seconds, Timestamp};
 use crate::wire::elevation::{ElevationRequest, ElevationView, Instances};
 
@@ -31,7 +35,7 @@ pub(crate) struct Elevate {
     /// The scope, such as `db.read`
     scope: String,
     /// The folder to keep the elevated SVID in; another one than that of `--svid`
-    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["dry_run", "socket"])]
     out: Option<PathBuf>,
     /// For how long; the scope's longest when absent
     #[arg(long, value_name = "SPAN")]
@@ -69,10 +73,22 @@ pub(crate) struct Elevate {
     /// Only tell what would be answered
     #[arg(long, conflicts_with_all = ["wait", "once"])]
     dry_run: bool,
+    /// Ask through the agent of this machine, at this socket; the SVID comes over its sockets
+    #[arg(long, value_name = "PATH", conflicts_with_all = [
+        "out", "not_before", "instances", "extends", "elevation", "once", "dry_run", "svid",
+    ])]
+    socket: Option<String>,
+    /// With `--socket`: the identity of the calling process to ask for, where it has several
+    #[arg(long, value_name = "SPIFFE_ID", requires = "socket")]
+    subject: Option<String>,
 }
 
 impl Elevate {
     pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if let Some(socket) = &self.socket {
+            let agent = Socket::named(socket).connect().await?;
+            return by_agent::ask(&agent, self.local_request(), self.wait, screen).await;
+        }
         let base = reach.svid_needed()?;
         let client = reach.client_as(Proof::Svid(base.to_owned()))?;
         if self.dry_run {
@@ -122,6 +138,18 @@ impl Elevate {
             view.id, view.scope, view.duration, view.state
         ));
         Ok(view)
+    }
+
+    fn local_request(&self) -> ElevateRequest {
+        ElevateRequest {
+            scope: self.scope.clone(),
+            reason: self.reason.clone().unwrap_or_default(),
+            ticket: self.ticket.clone().unwrap_or_default(),
+            duration_s: self.duration.map_or(0, Seconds::count),
+            subject: self.subject.clone().unwrap_or_default(),
+            break_glass: self.break_glass,
+            this_process: false,
+        }
     }
 
     fn request(&self) -> ElevationRequest {

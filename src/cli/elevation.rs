@@ -154,11 +154,16 @@ pub(crate) async fn decided(
 
 /// What the state of an elevation amounts to.
 pub(crate) fn exit_of(view: &ElevationView) -> Exit {
-    match view.state.as_str() {
+    exit_of_state(&view.state, view.ended.as_deref())
+}
+
+/// The same, from the state and how it ended.
+pub(crate) fn exit_of_state(state: &str, ended: Option<&str>) -> Exit {
+    match state {
         "approved" | "active" => Exit::Done,
         "denied" => Exit::Denied,
         PENDING => Exit::Waiting,
-        _ => match view.ended.as_deref() {
+        _ => match ended {
             Some("revoked" | "signal_lost") => Exit::Denied,
             _ => Exit::Failed,
         },
@@ -221,7 +226,7 @@ fn state(view: &ElevationView) -> String {
     }
 }
 
-const PENDING: &str = "pending";
+pub(crate) const PENDING: &str = "pending";
 /// The server answers a wait after a minute at the latest.
 const WAIT_LONGEST: Seconds = Seconds::new(50);
 const REPEAT_AFTER: Seconds = Seconds::new(1);

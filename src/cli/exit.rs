@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::cli::screen::{Screen, ScreenClosed};
 use crate::client::probe::ProbeError;
-use crate::client::{ClientError, SvidFolderError};
+use crate::client::{AgentSocketError, ClientError, SvidFolderError};
 use crate::wire::problem::ProblemKind;
 
 /// How a command ended.
@@ -63,6 +63,9 @@ impl Exit {
         if let Some(error) = error.downcast_ref::<ProbeError>() {
             return Self::of_probe(error);
         }
+        if let Some(error) = error.downcast_ref::<AgentSocketError>() {
+            return Self::of_agent(error);
+        }
         error
             .downcast_ref::<ClientError>()
             .map_or(Self::Failed, Self::of_client)
@@ -72,6 +75,18 @@ impl Exit {
         match error {
             ProbeError::Silent(_) | ProbeError::Unreachable(..) => Self::Unreachable,
             ProbeError::NoLife | ProbeError::Tls(_) => Self::Usage,
+        }
+    }
+
+    fn of_agent(error: &AgentSocketError) -> Self {
+        if error.is_unreachable() {
+            Self::Unreachable
+        } else if error.is_no_identity() {
+            Self::Denied
+        } else if error.is_wrong() {
+            Self::Usage
+        } else {
+            Self::Failed
         }
     }
 

@@ -26,7 +26,6 @@ use crate::proto::workload::{X509svidRequest, X509svidResponse};
 
 /// A connection to the agent.
 pub(crate) struct AgentSocket {
-    path: PathBuf,
     channel: Channel,
 }
 
@@ -67,6 +66,56 @@ pub(crate) enum AgentSocketError {
     },
 }
 
+impl AgentSocketError {
+    /// Whether asking the same again gives the same (SPIFFE Workload Endpoint, appendix A).
+    pub(crate) const fn is_final(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(
+                code,
+                Code::FailedPrecondition
+                    | Code::InvalidArgument
+                    | Code::NotFound
+                    | Code::Unimplemented
+            ),
+            Self::Answer(_) | Self::Ended | Self::Silent(_) | Self::Unreachable { .. } => false,
+        }
+    }
+
+    /// Whether the agent says that this caller may hold nothing.
+    pub(crate) const fn is_no_identity(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                code: Code::PermissionDenied,
+                ..
+            }
+        )
+    }
+
+    /// Whether the agent said that what was asked is wrong.
+    pub(crate) const fn is_wrong(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                code: Code::InvalidArgument,
+                ..
+            }
+        )
+    }
+
+    /// Whether nobody answered, or nobody who can for now.
+    pub(crate) const fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Ended | Self::Silent(_) | Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => matches!(
+                code,
+                Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable
+            ),
+            Self::Answer(_) => false,
+        }
+    }
+}
+
 impl AgentSocket {
     /// Connects.
     pub(crate) async fn connect(path: &Path) -> Result<Self, AgentSocketError> {
@@ -96,15 +145,7 @@ impl AgentSocket {
             .keep_alive_while_idle(true);
         let channel = endpoint.connect_with_connector(connector).await;
         let channel = channel.map_err(|error| unreachable(io::Error::other(error)))?;
-        Ok(Self {
-            path: path.to_owned(),
-            channel,
-        })
-    }
-
-    /// Where it lies.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { channel })
     }
 
     /// Begins to listen to what this process holds.

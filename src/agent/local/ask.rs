@@ -80,3 +80,104 @@ pub(crate) fn answer(view: ElevationView) -> ElevateResponse {
 }
 
 const NAMED_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::stand::{Stand, identity};
+    use crate::wire::verdict::{RouteView, VerdictView};
+
+    #[tokio::test]
+    async fn a_caller_speaks_for_his_own_subjects_the_default_first() {
+        let stand = Stand::new();
+        let subject = |named: &str| {
+            let holdings = stand.holdings.borrow();
+            let subject = subject_of(&holdings, named).map(ToString::to_string);
+            subject.map_err(|refusal| refusal.to_string())
+        };
+        assert!(subject("").unwrap_err().starts_with("no identity issued"));
+        stand.tell(|holdings| {
+            holdings.identities = ["spiffe://td/b", "spiffe://td/a"]
+                .map(|id| identity(id, None, None))
+                .into();
+        });
+        assert_eq!(subject("").unwrap(), "spiffe://td/b");
+        assert_eq!(subject("spiffe://td/a").unwrap(), "spiffe://td/a");
+        assert_eq!(
+            subject("spiffe://td/c").unwrap_err(),
+            "`spiffe://td/c` is no identity of this process: name one of spiffe://td/b, \
+             spiffe://td/a, or none"
+        );
+        assert!(
+            subject("a")
+                .unwrap_err()
+                .starts_with("`subject` is refused")
+        );
+    }
+
+    #[test]
+    fn a_request_asks_for_one_instance_of_the_subject_and_leaves_out_what_is_empty() {
+        let asked = ElevateRequest {
+            reason: "fire".to_owned(),
+            duration_s: 90,
+            ..ElevateRequest::default()
+        };
+        let subject: Subject = "spiffe://td/a".parse().unwrap();
+        let holder = holder(&asked, Holder::process(7, 1));
+        assert_eq!(holder, Holder::host());
+        let request = request(asked, &"db.read".parse().unwrap(), &subject, &holder);
+        assert_eq!(request.scope, "db.read");
+        assert_eq!(request.reason.as_deref(), Some("fire"));
+        assert_eq!((request.ticket, request.on_demand), (None, false));
+        assert_eq!(request.duration.as_deref(), Some("90s"));
+        assert_eq!(request.subject.as_deref(), Some("spiffe://td/a"));
+        assert_eq!(request.instances, Some(Instances::Word("one".to_owned())));
+        let alone = ElevateRequest {
+            this_process: true,
+            ..ElevateRequest::default()
+        };
+        let process = Holder::process(7, 1);
+        assert_eq!(super::holder(&alone, process.clone()), process);
+    }
+
+    #[test]
+    fn an_answer_says_whom_it_waits_for_and_why_not() {
+        let view = ElevationView {
+            id: "el-1".to_owned(),
+            state: "pending".to_owned(),
+            ended: None,
+            subject: "spiffe://td/a".to_owned(),
+            scope: "db.read".to_owned(),
+            duration: "5m".to_owned(),
+            reason: None,
+            ticket: None,
+            instances: Instances::Count(1),
+            bound: Vec::new(),
+            requested_at: String::new(),
+            requested_by: String::new(),
+            decide_by: None,
+            not_before: None,
+            activate_by: None,
+            activated_at: None,
+            ends_at: None,
+            waits_for: vec![RouteView {
+                route: vec!["sre:2".to_owned()],
+                needs: Vec::new(),
+            }],
+            verdict: VerdictView {
+                decision: "pending".to_owned(),
+                policies: Vec::new(),
+                digest: String::new(),
+                version: 1,
+                reason: Some("people decide".to_owned()),
+            },
+        };
+        let answer = answer(view);
+        assert_eq!(answer.elevation, "el-1");
+        assert_eq!(answer.waits_for, "2 approvals of sre");
+        assert_eq!(
+            (answer.ended.as_str(), answer.because.as_str()),
+            ("", "people decide")
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! `protem agent status`: how the agent fares, and what it holds.
+//!
+//! Promises: root and the agent's own user see all of it, everybody else what he is given himself.
+//! Refuses: nothing.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::agent::socket::Socket;
+use crate::cli::exit::Exit;
+use crate::cli::reach::Reach;
+use crate::cli::screen::{Screen, moment_of};
+use crate::proto::agent::{HeldStatus, StatusResponse, StreamStatus};
+use crate::time::Timestamp;
+
+#[derive(Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    socket: Socket,
+}
+
+impl Status {
+    pub(crate) async fn run(self, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let status = self.socket.connect().await?.status().await?;
+        if screen.is_json() {
+            screen.json(&json_of(&status))?;
+            return Ok(Exit::Done);
+        }
+        let now = Reach::now();
+        let connected = if status.connected { "ok" } else { "failed" };
+        screen.record(&[
+            ("agent", status.agent.clone()),
+            ("server", connected.to_owned()),
+            ("server's clock ahead", format!("{} ms", status.skew_ms)),
+            ("own SVID ends", moment(status.own_not_after_ms, now)),
+        ])?;
+        let held = status.held.iter().map(|held| held_row(held, now));
+        let held: Vec<_> = held.collect();
+        screen.line("")?;
+        screen.table(&HELD, &held)?;
+        if !status.streams.is_empty() {
+            let streams: Vec<_> = status.streams.iter().map(stream_row).collect();
+            screen.line("")?;
+            screen.table(&STREAMS, &streams)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn held_row(held: &HeldStatus, now: Timestamp) -> Vec<String> {
+    vec![
+        held.spiffe_id.clone(),
+        held.elevation.clone(),
+        held.serial.clone(),
+        moment(held.not_after_ms, now),
+        moment(held.renew_ms, now),
+        held.followers.to_string(),
+        held.trouble.clone(),
+    ]
+}
+
+fn stream_row(stream: &StreamStatus) -> Vec<String> {
+    vec![
+        stream.pid.to_string(),
+        stream.node.clone(),
+        stream.names.join(" "),
+        stream.sent_version.clone(),
+        stream.acked_version.clone(),
+        stream.nack.clone(),
+    ]
+}
+
+/// A moment for people; nothing where there is none.
+fn moment(ms: i64, now: Timestamp) -> String {
+    match Timestamp::from_unix_ms(ms) {
+        Ok(at) if at != Timestamp::EPOCH => moment_of(at, now),
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+/// A moment for programs.
+fn time_of(ms: i64) -> Value {
+    match Timestamp::from_unix_ms(ms) {
+        Ok(at) if at != Timestamp::EPOCH => json!(at.rfc3339()),
+        Ok(_) | Err(_) => Value::Null,
+    }
+}
+
+fn json_of(status: &StatusResponse) -> Value {
+    let held = status.held.iter().map(|held| {
+        json!({
+            "spiffe_id": held.spiffe_id,
+            "subject": held.subject,
+            "scope": held.scope,
+            "elevation": held.elevation,
+            "serial": held.serial,
+            "not_after": time_of(held.not_after_ms),
+            "renew_at": time_of(held.renew_ms),
+            "followers": held.followers,
+            "trouble": held.trouble,
+        })
+    });
+    let streams = status.streams.iter().map(|stream| {
+        json!({
+            "pid": stream.pid,
+            "node": stream.node,
+            "names": stream.names,
+            "sent_version": stream.sent_version,
+            "acked_version": stream.acked_version,
+            "nack": stream.nack,
+        })
+    });
+    json!({
+        "agent": status.agent,
+        "connected": status.connected,
+        "skew_ms": status.skew_ms,
+        "own_not_after": time_of(status.own_not_after_ms),
+        "held": held.collect::<Vec<_>>(),
+        "streams": streams.collect::<Vec<_>>(),
+    })
+}
+
+const HELD: [&str; 7] = [
+    "spiffe id",
+    "elevation",
+    "serial",
+    "notAfter",
+    "renewed",
+    "streams",
+    "trouble",
+];
+const STREAMS: [&str; 6] = ["pid", "node", "names", "sent", "acked", "refused because"];
