@@ -15,9 +15,13 @@
 //! Refuses: callers that no entry's selectors fit, and to believe an answer of the server that it
 //! did not check.
 
+mod attestor;
 mod caller;
+#[cfg(test)]
+mod callers;
 mod deny_list;
 mod envoy;
+mod hardening;
 mod holdings;
 mod home;
 mod identity;
@@ -28,11 +32,19 @@ mod local_caller;
 mod news;
 mod observe;
 mod refusal;
+mod report;
+mod run;
 mod sds;
 mod seats;
+mod socket;
 #[cfg(test)]
 mod stand;
+mod status;
 mod uses;
 mod workload_api;
 mod workload_socket;
 mod xds;
+
+pub use crate::agent::home::HomeError;
+pub use crate::agent::identity::IdentityError;
+pub use crate::agent::run::{AgentError, run};

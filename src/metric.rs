@@ -7,7 +7,6 @@
 //! `other`.
 
 pub mod agent_table;
-pub mod envoy;
 pub mod table;
 
 use prometheus_client::encoding::text::encode;

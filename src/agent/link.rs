@@ -113,8 +113,7 @@ impl Link {
             if matches!(error, Broken::Ending(_)) {
                 return;
             }
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "the stream from the server ended; it is made anew");
+            tell(&error);
             let pause = pause(failures, u16::from_be_bytes(self.client.entropy.bytes()));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -233,6 +232,11 @@ impl Link {
             );
         }
     }
+}
+
+fn tell(error: &Broken) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "the stream from the server ended; it is made anew");
 }
 
 /// Half to all of a span that doubles with each failure in a row.

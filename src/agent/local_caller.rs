@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tonic::Extensions;
 
+use crate::agent::attestor::Peer;
 use crate::agent::caller::Caller;
 use crate::agent::holdings::Holder;
 use crate::agent::refusal::Refusal;
@@ -75,6 +76,25 @@ impl LocalCaller {
     /// Its number.
     pub(crate) fn pid(&self) -> u32 {
         self.0.pid()
+    }
+}
+
+/// By the kernel's word.
+impl Attest for Peer {
+    fn attest(&self) -> BoxFuture<'_, Result<Arc<BTreeSet<Selector>>, AttestFailure>> {
+        Box::pin(async { Ok(Self::attest(self).await?) })
+    }
+
+    fn holder(&self) -> Holder {
+        Self::holder(self)
+    }
+
+    fn uid(&self) -> u32 {
+        Self::uid(self)
+    }
+
+    fn pid(&self) -> u32 {
+        Self::pid(self)
     }
 }
 

@@ -41,14 +41,10 @@ pub(crate) struct Metrics {
     pub(crate) minted: Many<Counter>,
     /// Mints failed, by profile.
     pub(crate) failed: Many<Counter>,
-    /// Streams open.
-    pub(crate) streams: One<Gauge>,
     /// Connections open, by socket.
     pub(crate) connections: Many<Gauge>,
     /// Connections turned away, by socket.
     pub(crate) turned_away: Many<Counter>,
-    /// Refusals of Envoys.
-    pub(crate) nacks: One<Counter>,
     /// Scopes asked for, by answer.
     pub(crate) asks: Many<Counter>,
     /// Certificates denied.
@@ -65,10 +61,8 @@ impl Default for Metrics {
             held: agent_table::SVIDS_HELD.gauges(),
             minted: agent_table::SVIDS_MINTED.counters(),
             failed: agent_table::MINTS_FAILED.counters(),
-            streams: agent_table::STREAMS.gauge(),
             connections: agent_table::CONNECTIONS.gauges(),
             turned_away: agent_table::CONNECTIONS_REFUSED.counters(),
-            nacks: agent_table::PUSHES_REFUSED.counter(),
             asks: agent_table::ASKS.counters(),
             denied: agent_table::DENIED.gauge(),
         }
@@ -85,7 +79,7 @@ impl Metrics {
             .set(own.map_or(0, |own| own.not_after.unix_s()));
     }
 
-    fn text(&self) -> String {
+    fn text(&self, more: &dyn Fn(&mut Sheet)) -> String {
         let mut sheet = Sheet::default();
         self.build.on(&mut sheet);
         self.connected.on(&mut sheet);
@@ -94,12 +88,11 @@ impl Metrics {
         self.held.on(&mut sheet);
         self.minted.on(&mut sheet);
         self.failed.on(&mut sheet);
-        self.streams.on(&mut sheet);
         self.connections.on(&mut sheet);
         self.turned_away.on(&mut sheet);
-        self.nacks.on(&mut sheet);
         self.asks.on(&mut sheet);
         self.denied.on(&mut sheet);
+        more(&mut sheet);
         sheet.text()
     }
 }
@@ -111,6 +104,8 @@ pub(crate) struct Observed {
     pub(crate) metrics: Metrics,
     /// Brings the gauges up to date; answers why the agent is not ready, or nothing.
     pub(crate) look: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Puts the instruments of other parts on the sheet.
+    pub(crate) more: Arc<dyn Fn(&mut Sheet) + Send + Sync>,
 }
 
 /// Serves until the stop.
@@ -173,7 +168,7 @@ fn answer(request: &Request<Incoming>, observed: &Observed) -> Response<Full<Byt
         },
         "/metrics" => {
             (observed.look)();
-            let mut response = plain(StatusCode::OK, observed.metrics.text());
+            let mut response = plain(StatusCode::OK, observed.metrics.text(&*observed.more));
             let kind = http::HeaderValue::from_static(OPEN_METRICS);
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response

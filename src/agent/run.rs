@@ -27,6 +27,7 @@ use crate::agent::identity::{Identity, IdentityError, Own};
 use crate::agent::keeper::Keeper;
 use crate::agent::keeper::tend::{Begin, tend};
 use crate::agent::link::{Fare, Link};
+use crate::agent::local_caller::LocalCaller;
 use crate::agent::observe::{self, Metrics, Observed};
 use crate::agent::report;
 use crate::agent::sds::{Options, Validator};
@@ -38,6 +39,7 @@ use crate::agent::xds::{Streams, StreamsMax};
 use crate::client::Client;
 use crate::config::{AgentConfig, SdsConfig};
 use crate::lifecycle::{Ending, Lifecycle, StopSignals, Supervisor};
+use crate::metric::Sheet;
 use crate::time::Clock;
 
 /// Why an agent does not run.
@@ -85,6 +87,7 @@ struct Parts {
     denied: watch::Receiver<Arc<DenyList>>,
     statuses: Statuses,
     streams: Arc<Streams>,
+    uses: Arc<Uses>,
 }
 
 /// Runs an agent until it is told to stop.
@@ -105,7 +108,7 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
     let (orders, keeper_orders) = mpsc::channel(ORDERS_MAX);
     let (own, fare) = (watch::Sender::new(identity.held()), watch::Sender::default());
     let denied = watch::Sender::new(Arc::new(DenyList::default()));
-    let streams = Streams::new(StreamsMax::standard());
+    let streams = Streams::new(StreamsMax::default());
     let parts = Parts {
         clock,
         client: Arc::clone(&identity.client),
@@ -123,6 +126,7 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
             streams: Arc::clone(&streams),
         },
         streams,
+        uses: Arc::new(Uses::of(config.subject.trust_domain().clone())),
         lifecycle,
     };
     let begin = Begin {
@@ -166,7 +170,7 @@ impl Parts {
     async fn open_doors(&self, config: &AgentConfig) -> Result<(), AgentError> {
         self.open_workload_socket(config).await?;
         if let Some(sds) = &config.sds {
-            self.open_sds(config, sds)?;
+            self.open_sds(sds)?;
         }
         if let Some(address) = config.observe {
             let socket = observe::listen(address).await;
@@ -209,14 +213,14 @@ impl Parts {
         Ok(())
     }
 
-    fn open_sds(&self, config: &AgentConfig, sds: &SdsConfig) -> Result<(), AgentError> {
-        let uses = Arc::new(Uses::of(config.subject.trust_domain().clone()));
+    fn open_sds(&self, sds: &SdsConfig) -> Result<(), AgentError> {
+        let uses = Arc::clone(&self.uses);
         let validator = if sds.spiffe_validator {
             Validator::Spiffe
         } else {
-            Validator::Roots
+            Validator::Plain
         };
-        let router = envoy::router(envoy::Parts {
+        let router = envoy::router::<LocalCaller>(envoy::Parts {
             keeper: self.keeper.clone(),
             clock: Arc::clone(&self.clock),
             options: Options {
@@ -247,7 +251,7 @@ impl Parts {
     ) -> Result<(), AgentError> {
         let wrong = |error: SocketError| AgentError::Socket(path.to_owned(), error.into());
         let place = Place::open_to_all(path);
-        let limits = SeatLimits::standard();
+        let limits = SeatLimits::default();
         let incoming = Incoming::open(place, limits, Arc::clone(&self.attestor)).map_err(wrong)?;
         self.watch_socket(&incoming, name);
         let stop = self.lifecycle.stop.clone().cancelled_owned();
@@ -270,7 +274,10 @@ impl Parts {
         self.lifecycle.repeat(GLANCE_EVERY, move || {
             let count = i64::try_from(sitting()).unwrap_or(i64::MAX);
             metrics.connections.set(name, count);
-            let refused = tally.refused();
+            let refused = tally
+                .refused_full()
+                .saturating_add(tally.refused_full_of_uid())
+                .saturating_add(tally.refused_unknown());
             for _ in refused_before..refused {
                 metrics.turned_away.add(name);
             }
@@ -280,13 +287,11 @@ impl Parts {
     }
 
     fn observed(&self) -> Observed {
-        let (metrics, streams) = (self.metrics.clone(), Arc::clone(&self.streams));
+        let metrics = self.metrics.clone();
         let (own, fare, denied) = (self.own.clone(), self.fare.clone(), self.denied.clone());
         let look = move || {
             let (own, fare) = (*own.borrow(), *fare.borrow());
             metrics.note(fare, own);
-            let count = i64::try_from(streams.rows().len()).unwrap_or(i64::MAX);
-            metrics.streams.set(count);
             let count = i64::try_from(denied.borrow().digests.len()).unwrap_or(i64::MAX);
             metrics.denied.set(count);
             match (own, fare.connected) {
@@ -297,9 +302,15 @@ impl Parts {
                 (Some(_), true) => None,
             }
         };
+        let (streams, uses) = (Arc::clone(&self.streams), Arc::clone(&self.uses));
+        let more = move |sheet: &mut Sheet| {
+            streams.on(sheet);
+            uses.on(sheet);
+        };
         Observed {
             metrics: self.metrics.clone(),
             look: Arc::new(look),
+            more: Arc::new(more),
         }
     }
 }

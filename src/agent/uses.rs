@@ -13,7 +13,7 @@ use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::identity::{SpiffeId, Subject, TrustDomain};
-use crate::metric::envoy::USES_READ;
+use crate::metric::agent_table::USES_READ;
 use crate::metric::{Counter, Many, Sheet};
 use crate::proto::access_log::StreamAccessLogsMessage;
 use crate::proto::access_log::stream_access_logs_message::LogEntries;

@@ -11,12 +11,15 @@ pub const ALL: &[&Metric] = &[
     &SVIDS_HELD,
     &SVIDS_MINTED,
     &MINTS_FAILED,
-    &STREAMS,
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
-    &PUSHES_REFUSED,
     &ASKS,
     &DENIED,
+    &STREAMS_OPEN,
+    &STREAMS_REFUSED,
+    &RESPONSES,
+    &ANSWERS,
+    &USES_READ,
 ];
 
 /// Which program this is.
@@ -62,11 +65,6 @@ pub static MINTS_FAILED: Metric = Metric {
     kind: Kind::Counter,
     label: Some(("profile", PROFILES)),
 };
-/// Who is served.
-pub static STREAMS: Metric = gauge(
-    "agent_streams",
-    "Streams of workloads and Envoys that are open",
-);
 /// Who is connected.
 pub static CONNECTIONS: Metric = Metric {
     name: "agent_connections",
@@ -81,13 +79,6 @@ pub static CONNECTIONS_REFUSED: Metric = Metric {
     kind: Kind::Counter,
     label: Some(("socket", SOCKETS)),
 };
-/// What an Envoy did not take.
-pub static PUSHES_REFUSED: Metric = Metric {
-    name: "agent_pushes_refused",
-    help: "Answers that an Envoy refused (NACK); it goes on with what it had",
-    kind: Kind::Counter,
-    label: None,
-};
 /// What became of scopes that were asked for at the moment of use.
 pub static ASKS: Metric = Metric {
     name: "agent_asks",
@@ -101,6 +92,44 @@ pub static DENIED: Metric = gauge(
     "Certificates on the deny list that have not ended yet",
 );
 
+/// Which streams are open.
+pub static STREAMS_OPEN: Metric = Metric {
+    name: "envoy_streams_open",
+    help: "Streams of Envoys open, by service",
+    kind: Kind::Gauge,
+    label: Some(("service", SERVICES)),
+};
+/// Who found no place.
+pub static STREAMS_REFUSED: Metric = Metric {
+    name: "envoy_streams_refused",
+    help: "Streams refused because too many were open, in all or of one process",
+    kind: Kind::Counter,
+    label: None,
+};
+/// What was pushed.
+pub static RESPONSES: Metric = Metric {
+    name: "envoy_responses",
+    help: "Responses of discovery sent, by service",
+    kind: Kind::Counter,
+    label: Some(("service", SERVICES)),
+};
+/// What became of it.
+pub static ANSWERS: Metric = Metric {
+    name: "envoy_answers",
+    help: "What Envoys said of responses; after `refused` the old content stays in use",
+    kind: Kind::Counter,
+    label: Some(("answer", &["accepted", "refused"])),
+};
+/// What access logs told.
+pub static USES_READ: Metric = Metric {
+    name: "envoy_uses",
+    help: "Entries of access logs read: counted as a use of an elevated SVID, of no interest, or \
+           dropped because too many subjects and scopes wait to be reported",
+    kind: Kind::Counter,
+    label: Some(("entry", &["counted", "dropped", "other"])),
+};
+
+const SERVICES: &[&str] = &["access_log", "deny_list", "secrets"];
 const PROFILES: &[&str] = &["base", "elevated"];
 const SOCKETS: &[&str] = &["sds", "workload"];
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::Status;
 
 use crate::agent::xds::dialect::{Heard, bounded};
-use crate::metric::envoy::{ANSWERS, RESPONSES, STREAMS_OPEN, STREAMS_REFUSED};
+use crate::metric::agent_table::{ANSWERS, RESPONSES, STREAMS_OPEN, STREAMS_REFUSED};
 use crate::metric::{Counter, Gauge, Many, One, Sheet};
 use crate::proto::agent::StreamStatus;
 
