@@ -15,5 +15,10 @@
 //! Refuses: callers that no entry's selectors fit, and to believe an answer of the server that it
 //! did not check.
 
+pub(crate) mod attestor;
+#[cfg(test)]
+mod callers;
+pub(crate) mod hardening;
 pub(crate) mod holdings;
 pub(crate) mod keeper;
+pub(crate) mod socket;
