@@ -1,0 +1,218 @@
+//! The process at the other end of one connection.
+//!
+//! The kernel tells who connected: user, group and number as of that moment, and a pidfd, which
+//! means that process for ever. A kernel before 6.5 has no pidfd to tell; then the number is opened,
+//! and a process that is so young that the number may have been another's is refused.
+//!
+//! Promises: a peer means one process; when it ends, that is seen at once.
+//! Refuses: to take a number for a process.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use nix::errno::Errno;
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::agent::attestor::proc_folder::{self, Folder, Glance, Proc};
+use crate::agent::attestor::{AttestError, Attestor};
+use crate::agent::holdings::Holder;
+use crate::identity::Selector;
+
+/// Who is at the other end.
+pub(crate) struct Peer {
+    pid: u32,
+    uid: u32,
+    gid: u32,
+    began: u64,
+    pidfd: Arc<AsyncFd<OwnedFd>>,
+    attestor: Arc<Attestor>,
+}
+
+impl Attestor {
+    /// Learns who connected a Unix socket that was accepted just now; `waited` says that he may
+    /// have stood in line for long. To be called where a runtime is.
+    ///
+    /// # Errors
+    /// When he is gone, or cannot be told for certain.
+    pub(crate) fn meet(
+        self: &Arc<Self>,
+        socket: &impl AsFd,
+        waited: bool,
+    ) -> Result<Peer, AttestError> {
+        let told = getsockopt(socket, sockopt::PeerCredentials);
+        let told = told.map_err(|fault| unreadable(fault, "credentials"))?;
+        let (uid, gid) = (told.uid(), told.gid());
+        let pid = u32::try_from(told.pid()).unwrap_or(0);
+        if pid == 0 {
+            return Err(AttestError::Elsewhere);
+        }
+        if let Some((stranger, strange)) = self.strangers
+            && (uid == stranger || gid == strange)
+        {
+            return Err(AttestError::Unmapped);
+        }
+        let named = self.asks_peer_pidfd.then(|| getsockopt(socket, sockopt::PeerPidfd));
+        let (pidfd, certain) = match named {
+            Some(Ok(pidfd)) => (pidfd, true),
+            Some(Err(Errno::ENOPROTOOPT)) | None => (open(told.pid())?, false),
+            Some(Err(fault)) => return Err(unreadable(fault, "pidfd")),
+        };
+        let began = self.proc.folder(pid, pidfd.as_fd())?.began()?;
+        if !certain && (waited || self.is_young(began)) {
+            return Err(AttestError::Uncertain);
+        }
+        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE);
+        let pidfd = pidfd.map_err(AttestError::Files)?;
+        Ok(Peer {
+            pid,
+            uid,
+            gid,
+            began,
+            pidfd: Arc::new(pidfd),
+            attestor: Arc::clone(self),
+        })
+    }
+
+    /// Whether the process began so lately that another may have had its number when the
+    /// connection was made. Numbers come round only after thousands of other processes.
+    pub(super) fn is_young(&self, began: u64) -> bool {
+        let began_ms = i64::try_from(began).unwrap_or(i64::MAX);
+        let began_ms = began_ms.saturating_mul(MS_PER_TICK);
+        self.clock.read().boot_ms < began_ms.saturating_add(YOUNG_MS)
+    }
+}
+
+impl Peer {
+    /// Its number here; for logs.
+    pub(crate) const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The user that connected.
+    pub(crate) const fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The group that connected.
+    pub(crate) const fn gid(&self) -> u32 {
+        self.gid
+    }
+
+    /// When it began, in clock ticks since boot.
+    pub(crate) const fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// As elevations are bound to it.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder::process(self.pid, self.began)
+    }
+
+    /// What it shows now.
+    ///
+    /// # Errors
+    /// When that can't be told for certain: then it has no rights.
+    pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
+        self.attestor.attest(self).await
+    }
+
+    /// What it shows by now: asked before each push that raises rights, and where
+    /// [`Peer::attestor`] needs something else than before. Nothing of an earlier answer is used.
+    ///
+    /// # Errors
+    /// As [`Peer::attest`]; what was handed out before ends with it.
+    pub(crate) async fn re_attest(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
+        self.attest().await
+    }
+
+    /// What attests it.
+    pub(crate) const fn attestor(&self) -> &Arc<Attestor> {
+        &self.attestor
+    }
+
+    /// Ends when the process ends.
+    pub(crate) async fn ended(&self) {
+        // An error means that the runtime is ending, and everything with it.
+        let _ = self.pidfd.readable().await;
+    }
+
+    /// Whether it lives, as the kernel sees it now.
+    pub(crate) fn lives(&self) -> bool {
+        !Self::has_ended(&self.pidfd)
+    }
+
+    /// Ready when the process has ended; else `cx` is woken then. For one task alone: the
+    /// connection's.
+    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.pidfd.poll_read_ready(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    pub(super) fn pidfd(&self) -> Arc<AsyncFd<OwnedFd>> {
+        Arc::clone(&self.pidfd)
+    }
+
+    pub(super) fn has_ended(pidfd: &AsyncFd<OwnedFd>) -> bool {
+        proc_folder::has_ended(pidfd.get_ref().as_fd())
+    }
+
+    pub(super) fn folder(&self, proc: &Proc) -> Result<Folder, AttestError> {
+        proc.folder(self.pid, self.pidfd.get_ref().as_fd())
+    }
+
+    /// Whether what was seen is the process that connected, and still of that user and group. A
+    /// process that has become another user's may be no more than a holder of the connection: its
+    /// caller gave the other end away and then ran a set-user-ID program.
+    pub(super) const fn check(&self, glance: &Glance) -> Result<(), AttestError> {
+        if glance.began != self.began {
+            return Err(AttestError::Gone);
+        }
+        if glance.uid != self.uid || glance.gid != self.gid {
+            return Err(AttestError::Changed);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("pid", &self.pid)
+            .field("uid", &self.uid)
+            .field("gid", &self.gid)
+            .field("began", &self.began)
+            .field("pidfd", &self.pidfd.as_raw_fd())
+            .finish_non_exhaustive()
+    }
+}
+
+fn open(pid: i32) -> Result<OwnedFd, AttestError> {
+    let pid = Pid::from_raw(pid).ok_or(AttestError::Gone)?;
+    let opened = pidfd_open(pid, PidfdFlags::empty());
+    opened.map_err(|fault| unreadable(Errno::from_raw(fault.raw_os_error()), "pidfd"))
+}
+
+fn unreadable(fault: Errno, what: &'static str) -> AttestError {
+    match fault {
+        Errno::EMFILE | Errno::ENFILE => AttestError::Files(fault.into()),
+        // The ways in which kernels say that the process was reaped.
+        Errno::ESRCH | Errno::EINVAL | Errno::ENODATA => AttestError::Gone,
+        _ => AttestError::NotReadable {
+            what,
+            fault: fault.into(),
+        },
+    }
+}
+
+/// `USER_HZ` of every architecture that Rust builds for.
+const MS_PER_TICK: i64 = 10;
+/// Far longer than from connecting to being accepted, far shorter than numbers take to come round.
+const YOUNG_MS: i64 = 100;
