@@ -19,9 +19,7 @@ pub(crate) trait Caller: Clone + Send + Sync + 'static {
     type Error: fmt::Display + Send;
 
     /// What he shows at this moment.
-    fn attest(
-        &self,
-    ) -> impl Future<Output = Result<Arc<BTreeSet<Selector>>, Self::Error>> + Send;
+    fn attest(&self) -> impl Future<Output = Result<Arc<BTreeSet<Selector>>, Self::Error>> + Send;
 
     /// Which running holder he is.
     fn holder(&self) -> Holder;

@@ -52,9 +52,7 @@ mod tests {
 
     #[test]
     fn those_that_live_longest_are_kept_and_the_ended_are_not() {
-        let at = |second: usize| {
-            Timestamp::from_unix_s(i64::try_from(second).unwrap()).unwrap()
-        };
+        let at = |second: usize| Timestamp::from_unix_s(i64::try_from(second).unwrap()).unwrap();
         let mut digests = BTreeMap::new();
         for count in 0..DIGESTS_MAX + 100 {
             let mut digest = [0; 32];

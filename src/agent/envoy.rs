@@ -5,6 +5,11 @@
 //! (facts/mesh.md 4.1), and the socket is no place that a browser reaches.
 //! Refuses: to listen: whoever serves this brings connections that say who calls.
 
+#[cfg(test)]
+pub(crate) mod held;
+#[cfg(test)]
+pub(crate) mod stage;
+
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -61,8 +66,8 @@ pub(crate) fn router<P: Caller>(parts: Parts) -> Router {
     );
     let denied = DenyLists::<P>::new(deny_list, clock.clone(), streams.clone(), stop.clone());
     let logs = AccessLogs::<P>::new(uses, keeper, clock, streams, stop);
-    let secrets = SecretDiscoveryServiceServer::new(secrets)
-        .max_decoding_message_size(DISCOVERY_BYTES_MAX);
+    let secrets =
+        SecretDiscoveryServiceServer::new(secrets).max_decoding_message_size(DISCOVERY_BYTES_MAX);
     let denied = ExtensionConfigDiscoveryServiceServer::new(denied)
         .max_decoding_message_size(DISCOVERY_BYTES_MAX);
     let logs = AccessLogServiceServer::new(logs).max_decoding_message_size(LOG_BYTES_MAX);

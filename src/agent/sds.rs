@@ -30,6 +30,4 @@ pub(crate) use crate::agent::sds::secret::Validator;
 pub(crate) use crate::agent::sds::service::{Options, Sds};
 
 #[cfg(test)]
-mod test_holdings;
-#[cfg(test)]
-mod test_house;
+mod tests;

@@ -108,12 +108,7 @@ impl Uses {
         self.add(&mut self.lock(), of, one);
     }
 
-    fn add(
-        &self,
-        waiting: &mut BTreeMap<(Subject, Scope), Use>,
-        of: (Subject, Scope),
-        one: Use,
-    ) {
+    fn add(&self, waiting: &mut BTreeMap<(Subject, Scope), Use>, of: (Subject, Scope), one: Use) {
         let full = WAITING_MAX <= waiting.len();
         let entry = match waiting.entry(of) {
             Entry::Occupied(mut kept) => {

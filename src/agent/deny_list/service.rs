@@ -17,7 +17,7 @@ use crate::agent::deny_list::DenyList;
 use crate::agent::deny_list::filter::{Filter, Layer};
 use crate::agent::holdings::Generation;
 use crate::agent::xds::{
-    Content as _, Delta, Offer, Responses, Service, Source, Sotw, Streams, Subscription,
+    Content as _, Delta, Offer, Responses, Service, Sotw, Source, Streams, Subscription,
     Subscriptions, Version, open,
 };
 use crate::proto::core::Node;

@@ -56,7 +56,10 @@ impl View<'_> {
         let subjects = self.holdings.identities.iter();
         let ids = subjects.map(|identity| identity.entry.subject.to_string());
         let trusted = self.trust_domains().into_iter();
-        let names: BTreeSet<String> = trusted.map(|of| format!("spiffe://{of}")).chain(ids).collect();
+        let names: BTreeSet<String> = trusted
+            .map(|of| format!("spiffe://{of}"))
+            .chain(ids)
+            .collect();
         names.into_iter().map(Arc::from).collect()
     }
 

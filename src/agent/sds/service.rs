@@ -19,7 +19,7 @@ use crate::agent::sds::Validator;
 use crate::agent::sds::shelf::Shelf;
 use crate::agent::sds::source::Secrets;
 use crate::agent::xds::{
-    Content as _, Delta, Digest, Offer, Responses, Service, Source, Sotw, Streams, Subscriptions,
+    Content as _, Delta, Digest, Offer, Responses, Service, Sotw, Source, Streams, Subscriptions,
     Version, open,
 };
 use crate::proto::discovery::{

@@ -63,11 +63,13 @@ impl<P: Caller> AccessLogs<P> {
                 following.changed().await.map_err(ending)?;
             }
         };
-        tokio::time::timeout(TOLD_WAIT, told).await.unwrap_or_else(|_| {
-            Err(Status::unavailable(
-                "the server has not told yet who is registered here",
-            ))
-        })
+        tokio::time::timeout(TOLD_WAIT, told)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Status::unavailable(
+                    "the server has not told yet who is registered here",
+                ))
+            })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What both ways of discovery have in common.
 //!
-//! Promises: an answer of the client counts once, and only for the newest response; his words are
-//! kept within [`WORDS_BYTES_MAX`].
+//! Promises: an answer of the client counts once, and only for one of the newest responses; his
+//! words are kept within [`WORDS_BYTES_MAX`].
 //! Refuses: resources of another type than the service's.
 
 use std::sync::Arc;
@@ -83,13 +83,13 @@ pub(crate) enum Heard {
     },
 }
 
-/// The newest response of a stream.
+/// The newest responses of a stream.
 #[derive(Debug)]
 pub(super) struct Newest {
     stream: u64,
     count: u64,
-    version: String,
-    unheard: bool,
+    /// What no answer came to yet, newest last, each with its version.
+    unheard: Vec<(u64, String)>,
 }
 
 impl Newest {
@@ -97,8 +97,7 @@ impl Newest {
         Self {
             stream,
             count: 0,
-            version: String::new(),
-            unheard: false,
+            unheard: Vec::new(),
         }
     }
 
@@ -107,36 +106,36 @@ impl Newest {
         self.count != 0
     }
 
-    /// Whether this is what the client answers.
+    /// Whether this is the newest.
     pub(super) fn is(&self, nonce: &str) -> bool {
-        self.said() && nonce == self.nonce()
+        self.said() && nonce == self.nonce(self.count)
     }
 
     /// The nonce of a new response.
     pub(super) fn next(&mut self, version: String) -> String {
         self.count = self.count.saturating_add(1);
-        self.version = version;
-        self.unheard = true;
-        self.nonce()
+        if UNHEARD_MAX <= self.unheard.len() {
+            self.unheard.remove(0);
+        }
+        self.unheard.push((self.count, version));
+        self.nonce(self.count)
     }
 
     /// The client's word on the response with this nonce, the first time.
     pub(super) fn heard(&mut self, nonce: &str, error: Option<rpc::Status>) -> Option<Heard> {
-        if !self.is(nonce) || !std::mem::take(&mut self.unheard) {
-            return None;
-        }
+        let mut unheard = self.unheard.iter();
+        let at = unheard.position(|(count, _)| self.nonce(*count) == nonce)?;
+        let (_, version) = self.unheard.remove(at);
         Some(match error {
-            None => Heard::Accepted {
-                version: self.version.clone(),
-            },
+            None => Heard::Accepted { version },
             Some(error) => Heard::Refused {
                 words: bounded(&error.message, WORDS_BYTES_MAX),
             },
         })
     }
 
-    fn nonce(&self) -> String {
-        format!("{:x}.{:x}", self.stream, self.count)
+    fn nonce(&self, count: u64) -> String {
+        format!("{:x}.{count:x}", self.stream)
     }
 }
 
@@ -169,5 +168,7 @@ pub(super) fn bounded(text: &str, bytes_max: usize) -> String {
 
 /// Envoy's words for a broken certificate are some hundred bytes.
 const WORDS_BYTES_MAX: usize = 512;
+/// Envoy answers each response before it reads the next.
+const UNHEARD_MAX: usize = 4;
 /// How much of a client's text an error repeats.
 const SHOWN_BYTES_MAX: usize = 128;

@@ -70,6 +70,7 @@ impl Dialect for Sotw {
             self.version = request.version_info.parse().ok();
             for (_, subscription) in subscriptions.iter_mut() {
                 subscription.held_before = true;
+                subscription.may_open = false;
             }
         }
         self.began = true;

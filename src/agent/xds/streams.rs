@@ -191,10 +191,12 @@ impl Place {
 
     fn shown(&self) -> (u32, String) {
         let open = self.streams.lock();
-        open.rows.get(&self.id).map_or_else(Default::default, |row| {
-            let names = row.names.join(" ");
-            (row.pid, bounded(&names, NAMES_LOGGED_BYTES_MAX))
-        })
+        open.rows
+            .get(&self.id)
+            .map_or_else(Default::default, |row| {
+                let names = row.names.join(" ");
+                (row.pid, bounded(&names, NAMES_LOGGED_BYTES_MAX))
+            })
     }
 
     fn write(&self, change: impl FnOnce(&mut Row)) {

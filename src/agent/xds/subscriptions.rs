@@ -38,7 +38,7 @@ pub(crate) struct Subscription {
     /// Until when, in running milliseconds, the client is kept waiting.
     pub(crate) hold_until_ms: Option<i64>,
     /// Asked for by its name, not as a part of everything.
-    named: bool,
+    pub(crate) named: bool,
 }
 
 impl Subscriptions {
@@ -108,7 +108,7 @@ impl Subscriptions {
         }
     }
 
-    /// What the client says that he holds.
+    /// What the client says that he holds. He came back, he did not begin to ask.
     pub(crate) fn held(&mut self, name: &str, version: Option<Version>) {
         if self.everything && !self.names.contains_key(name) && self.names.len() < NAMES_MAX {
             self.names.insert(name.into(), Subscription::default());
@@ -117,6 +117,7 @@ impl Subscriptions {
             subscription.given = version;
             subscription.held_before = true;
             subscription.unanswered = false;
+            subscription.may_open = false;
         }
     }
 
@@ -133,11 +134,6 @@ impl Subscriptions {
     /// One name.
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Subscription> {
         self.names.get_mut(name)
-    }
-
-    /// Whether nothing is asked for.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.names.is_empty() && !self.everything
     }
 
     /// The names, to be shown.
