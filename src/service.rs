@@ -6,10 +6,13 @@
 //! is made of valid types.
 
 mod admission;
+pub mod agents;
 mod allowance;
 mod ask;
 pub mod callers;
+mod changes;
 pub mod clock;
+pub mod denials;
 pub mod elevate;
 pub mod entries;
 mod error;
@@ -19,6 +22,7 @@ mod obtain;
 pub mod operators;
 pub mod policies;
 pub mod revoke;
+mod roots;
 pub mod rotate;
 pub mod search;
 pub mod sweep;
@@ -39,16 +43,20 @@ use crate::policy::Bundle;
 use crate::service::admission::Admission;
 use crate::service::allowance::Allowance;
 use crate::service::callers::Strangers;
+use crate::service::changes::Changes;
 use crate::service::clock::ClockWatch;
+use crate::service::denials::Denials;
 use crate::service::metrics::Metrics;
-use crate::service::turns::{Batches, Turns};
+use crate::service::roots::Roots;
+use crate::service::turns::{Seats, Turns};
 use crate::service::waits::Waits;
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 
 pub use crate::service::admission::Place;
 pub use crate::service::error::{Refusal, ServiceError};
-pub use crate::service::turns::BatchPlace;
+pub use crate::service::roots::RootsDer;
+pub use crate::service::turns::Seat;
 pub use crate::service::waits::Wait;
 
 /// Everything that a walk needs; one for each server.
@@ -63,7 +71,11 @@ pub struct Service {
     allowance: Allowance,
     waits: Waits,
     searches: Turns,
-    batches: Batches,
+    batches: Seats,
+    watches: Seats,
+    changes: Changes,
+    denials: Denials,
+    roots: Roots,
     metrics: Metrics,
     /// Whom others vouch for.
     strangers: Strangers,
@@ -122,11 +134,16 @@ impl Service {
             allowance: Allowance::default(),
             waits: Waits::default(),
             searches: Turns::of_searches(),
-            batches: Batches::default(),
+            batches: Seats::of_batches(),
+            watches: Seats::of_watches(),
+            changes: Changes::default(),
+            denials: Denials::default(),
+            roots: Roots::default(),
             metrics: Metrics::default(),
             strangers: Strangers::default(),
         };
         service.refresh_policy().await?;
+        service.recall_denials(head).await?;
         Ok(service)
     }
 

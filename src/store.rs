@@ -179,6 +179,15 @@ pub trait Store: sealed::Sealed + Send + Sync {
         limit: u32,
     ) -> Answer<'_, Vec<SealedEvent>>;
 
+    /// Certificates that were issued from an elevation (`svid.issued`), newest first, before
+    /// `before`; at most `limit`. No list or search that somebody asks holds it up.
+    fn issued_from(
+        &self,
+        elevation: ElevationId,
+        before: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<SealedEvent>>;
+
     /// One event.
     fn event(&self, number: EventNumber) -> Answer<'_, Option<SealedEvent>>;
 

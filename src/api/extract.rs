@@ -14,9 +14,10 @@ mod media;
 mod path;
 mod query;
 
+pub(crate) use crate::api::extract::body::read;
 pub use crate::api::extract::body::{BODY_BYTES_MAX, Raw};
-pub(crate) use crate::api::extract::caller::names_operator;
 pub use crate::api::extract::caller::{Arriving, Known};
+pub(crate) use crate::api::extract::caller::{known, names_operator};
 pub(crate) use crate::api::extract::field::{optional, required};
 pub use crate::api::extract::idempotency::IdempotencyKey;
 pub use crate::api::extract::json::Json;

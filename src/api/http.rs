@@ -1,7 +1,8 @@
 //! REST `/v1`: the table of contents. One endpoint, one file.
 //!
-//! Promises: every path of `openapi.json` and no other; a handler extracts, converts, calls and
-//! converts; only the bundle, health and the document itself are open to strangers.
+//! Promises: every path of `openapi.json`, and no other but those of [`crate::api::grpc`]; a
+//! handler extracts, converts, calls and converts; only the bundle, health and the document itself
+//! are open to strangers.
 //! Refuses: everything that [`crate::api::request`] and [`crate::api::extract`] refuse.
 
 mod bundle;
@@ -23,15 +24,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+use crate::api::grpc;
 use crate::api::health::Probes;
 pub use crate::api::http::openapi::document;
 pub(crate) use crate::api::http::verdict::outlook;
 use crate::api::request::Passage;
 use crate::service::Service;
 
-/// The API door: every endpoint and health, behind the passage.
+/// The API door: every endpoint, the services of gRPC and health, behind the passage.
 pub fn router(service: Arc<Service>, probes: &Probes, passage: Passage) -> Router {
-    passage.before(endpoints().with_state(service).merge(probes.health()))
+    let rest = endpoints().with_state(Arc::clone(&service));
+    passage.before(rest.merge(grpc::routes(service)).merge(probes.health()))
 }
 
 /// The door of health and metrics, for a listener of its own.

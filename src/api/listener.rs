@@ -11,6 +11,7 @@ mod connection;
 mod gate;
 pub mod head;
 mod in_frames;
+mod lasting;
 pub mod limits;
 mod peer;
 mod stall;
@@ -40,6 +41,7 @@ use crate::api::traffic::{HandshakeFault, Traffic};
 use crate::time::Clock;
 
 pub use crate::api::listener::gate::Lane;
+pub(crate) use crate::api::listener::lasting::{Lasting, LastingStream};
 pub use crate::api::listener::peer::Peer;
 
 /// What stands between TCP and HTTP.

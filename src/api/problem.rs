@@ -1,10 +1,11 @@
-//! Problems as answers: the one place where an HTTP status is chosen.
+//! Problems as answers: the one place where a status of HTTP or gRPC is chosen.
 //!
 //! Promises: every refusal is an RFC 9457 document with a closed type, a stable code, words for the
 //! caller and, where there is something to do, what to do next.
 //! Refuses: to show what broke inside: an internal error is logged under the request's id, and the
 //! caller is told the id.
 
+mod grpc;
 mod service;
 
 use std::error::Error;
@@ -110,6 +111,11 @@ impl Problem {
             denial: Some(Box::new(Denied { elevation, verdict })),
             ..self
         }
+    }
+
+    /// The status that says so over HTTP.
+    pub(crate) fn status(&self) -> StatusCode {
+        status(self.kind)
     }
 
     /// What kind it is.

@@ -24,6 +24,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::Instrument as _;
 
 use crate::api::extract::names_operator;
+use crate::api::grpc::is_grpc;
 use crate::api::listener::head::HeadFault;
 use crate::api::listener::limits::COME_BACK;
 use crate::api::listener::strict::REFUSED_HEAD;
@@ -59,6 +60,7 @@ struct Notes {
     caller: OnceLock<String>,
     event: OnceLock<u64>,
     serial: OnceLock<String>,
+    refusal: OnceLock<Problem>,
 }
 
 impl Passage {
@@ -89,6 +91,11 @@ impl Noted {
 }
 
 impl Noted {
+    /// Notes why the request is refused, where the answer itself cannot say so yet.
+    pub(crate) fn refusal(&self, problem: Problem) {
+        let _ = self.0.refusal.set(problem);
+    }
+
     /// What the caller is told of a problem that is a part of an answer; what broke inside is
     /// logged under the request's id.
     pub fn problem(&self, problem: &Problem) -> ProblemView {
@@ -116,7 +123,7 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
     }));
     request.extensions_mut().insert(noted.clone());
     let method = request.method().clone();
-    let version = request.version();
+    let form = Form::of(&request);
     let path = request.extensions().get::<MatchedPath>().cloned();
     let (parts, body) = request.into_parts();
     let body = Shared::new(body);
@@ -133,13 +140,17 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
             .await
         }
     };
-    if response.status().is_client_error() {
+    let refusal = noted.0.refusal.get().cloned();
+    if response.status().is_client_error() || refusal.is_some() {
         body.drain().await;
     }
-    let (response, problem) = finish(response, &id, version);
+    let (response, problem) = finish(response, refusal, &id, form);
 
     let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);
-    let (status, notes) = (response.status().as_u16(), &noted.0);
+    let notes = &noted.0;
+    // Of gRPC the answer's own status is always 200.
+    let status = problem.as_ref().map_or(response.status(), Problem::status);
+    let status = status.as_u16();
     let kind = problem.as_ref().map(Problem::kind);
     passage.traffic.answered(status, kind);
     if let Some(inner) = problem.as_ref().and_then(Problem::inner) {
@@ -255,12 +266,43 @@ fn one_host(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
+/// How an answer must be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As gRPC over HTTP/2.
+    Grpc,
+    /// As HTTP/1.1.
+    Http1,
+    /// As HTTP/2.
+    Http2,
+}
+
+impl Form {
+    fn of(request: &Request) -> Self {
+        if request.version() < Version::HTTP_2 {
+            Self::Http1
+        } else if is_grpc(request.headers()) {
+            Self::Grpc
+        } else {
+            Self::Http2
+        }
+    }
+}
+
 /// The answer with its headers, and the problem that it is.
-fn finish(mut response: Response, id: &str, version: Version) -> (Response, Option<Problem>) {
-    let problem = response.extensions_mut().remove::<Problem>();
+fn finish(
+    mut response: Response,
+    refusal: Option<Problem>,
+    id: &str,
+    form: Form,
+) -> (Response, Option<Problem>) {
+    let problem = response.extensions_mut().remove::<Problem>().or(refusal);
     if let Some(problem) = &problem {
-        response = problem.document(Some(id));
-        if version < Version::HTTP_2 && ends_connection(problem) {
+        response = match form {
+            Form::Grpc => problem.grpc(Some(id)).into_http(),
+            Form::Http1 | Form::Http2 => problem.document(Some(id)),
+        };
+        if form == Form::Http1 && ends_connection(problem) {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }

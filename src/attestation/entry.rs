@@ -74,8 +74,8 @@ pub enum EntryTermsError {
     Life(Seconds),
     /// Nobody could ever obtain the SVID.
     #[error(
-        "obtained_by is empty: name `token`, `x509`, the URL of a token issuer, the SPIFFE ID of an \
-         agent, or `foreign`"
+        "obtained_by is empty: name `token`, `x509`, the URL of a token issuer, the SPIFFE ID of \
+         an agent, or `foreign`"
     )]
     NobodyObtains,
     /// Together the obtainers are longer than an event could carry beside the rest.

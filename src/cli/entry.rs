@@ -60,8 +60,8 @@ pub(crate) struct Put {
     /// What the workload must show on its host, such as `unix:uid:1000`; may be repeated
     #[arg(long = "selector", value_name = "SELECTOR", conflicts_with = "file")]
     selectors: Vec<String>,
-    /// Who may obtain the SVID: `token`, `x509` for an X.509-SVID of another authority that names the
-    /// subject, the URL of a token issuer, an agent's SPIFFE ID, or `foreign` where another trust
+    /// Who may obtain the SVID: `token`, `x509` for an X.509-SVID of another authority that names
+    /// the subject, the URL of a token issuer, an agent's SPIFFE ID, or `foreign` where another trust
     /// domain gives it; may be repeated
     #[arg(long = "obtained-by", value_name = "WHO", default_value = "token")]
     obtained_by: Vec<String>,

@@ -45,8 +45,8 @@
 //!
 //! # An agent on a host that has an identity already
 //!
-//! A host that SPIRE, Istio or cert-manager gave an SVID needs no join token: its entry says `x509`,
-//! and whoever proves the subject with that SVID obtains a base SVID of protem's own.
+//! A host that SPIRE, Istio or cert-manager gave an SVID needs no join token: its entry says
+//! `x509`, and whoever proves the subject with that SVID obtains a base SVID of protem's own.
 //!
 //! ```text
 //! protem entry put --subject spiffe://prod.example/foreign/cluster.local/ns/infra/sa/agent \

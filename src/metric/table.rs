@@ -13,6 +13,8 @@ pub const ALL: &[&Metric] = &[
     &MINTS_WAITING,
     &MINTS_TURNED_AWAY,
     &ELEVATION_WAITS,
+    &AGENTS_WATCHING,
+    &CERTIFICATES_DENIED,
     &ISSUE_SECONDS,
     &REQUESTS,
     &PROBLEMS,
@@ -91,6 +93,16 @@ pub static MINTS_TURNED_AWAY: Metric = Metric {
 pub static ELEVATION_WAITS: Metric = gauge(
     "elevation_waits",
     "Callers who wait for an elevation to move",
+);
+/// Who is told of changes.
+pub static AGENTS_WATCHING: Metric = gauge(
+    "agents_watching",
+    "Streams over which agents are told what concerns them",
+);
+/// What servers of the mesh are to refuse.
+pub static CERTIFICATES_DENIED: Metric = gauge(
+    "certificates_denied",
+    "Certificates that were denied before their end and have not ended",
 );
 /// How long the walk takes.
 pub static ISSUE_SECONDS: Metric = Metric {

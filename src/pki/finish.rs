@@ -199,7 +199,8 @@ async fn conclude(
 ) -> Result<EventNumber, StoreError> {
     let event = outcome(true, intent, now)
         .with(Key::Outcome, "issued")
-        .with(Key::Fingerprint, certificate.fingerprint().to_string());
+        .with(Key::Fingerprint, certificate.fingerprint().to_string())
+        .and("not_after", certificate.tbs().not_after.rfc3339());
     let certificate = Some(certificate.der().to_vec());
     store
         .conclude(Outcome {

@@ -12,11 +12,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
 use rustls::server::danger::ClientCertVerifier;
 
 use crate::api::listener::tls::{TlsError, client_verifier};
 use crate::identity::{SpiffeId, TrustDomain};
 use crate::pki::Authority;
+use crate::service::RootsDer;
 use crate::x509::{
     CHAIN_BYTES_MAX, Certificate, CertificateError, Fingerprint, KeyUse, read_chain,
 };
@@ -31,7 +33,14 @@ pub(crate) struct Bundles {
 struct Held {
     texts: Vec<Vec<u8>>,
     verifiers: BTreeMap<TrustDomain, Arc<dyn ClientCertVerifier>>,
+    roots: BTreeMap<TrustDomain, RootsDer>,
 }
+
+/// What verifies the SVIDs of each trust domain, and the roots that it does so with.
+type Read = (
+    BTreeMap<TrustDomain, Arc<dyn ClientCertVerifier>>,
+    BTreeMap<TrustDomain, RootsDer>,
+);
 
 /// Why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +108,13 @@ impl Bundles {
         {
             return Ok(false);
         }
-        let verifiers = self.verifiers(&texts, authority)?;
+        let (verifiers, roots) = self.verifiers(&texts, authority)?;
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        *held = Held { texts, verifiers };
+        *held = Held {
+            texts,
+            verifiers,
+            roots,
+        };
         Ok(true)
     }
 
@@ -111,19 +124,23 @@ impl Bundles {
         held.verifiers.get(of).map(Arc::clone)
     }
 
+    /// The roots of every trust domain but this one.
+    pub(crate) fn roots_but_of(&self, own: &TrustDomain) -> BTreeMap<TrustDomain, RootsDer> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let mut roots = held.roots.clone();
+        roots.remove(own);
+        roots
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    fn verifiers(
-        &self,
-        texts: &[Vec<u8>],
-        authority: &Authority,
-    ) -> Result<BTreeMap<TrustDomain, Arc<dyn ClientCertVerifier>>, BundleError> {
+    fn verifiers(&self, texts: &[Vec<u8>], authority: &Authority) -> Result<Read, BundleError> {
         let mut texts = texts.iter();
         let mut owners: BTreeMap<Fingerprint, &TrustDomain> = BTreeMap::new();
-        let mut verifiers = BTreeMap::new();
+        let (mut verifiers, mut all) = (BTreeMap::new(), BTreeMap::new());
         for (name, files) in &self.files {
             let mut roots = Vec::new();
             for (path, text) in files.iter().zip(texts.by_ref()) {
@@ -141,8 +158,10 @@ impl Bundles {
             let verifier = client_verifier(roots.iter().map(Certificate::der));
             let verifier = verifier.map_err(|error| BundleError::Verifier(name.clone(), error))?;
             verifiers.insert(name.clone(), verifier);
+            let roots = roots.iter().map(|root| Bytes::copy_from_slice(root.der()));
+            all.insert(name.clone(), roots.collect());
         }
-        Ok(verifiers)
+        Ok((verifiers, all))
     }
 }
 

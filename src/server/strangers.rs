@@ -86,11 +86,16 @@ pub(crate) fn bundles(
     let foreign = foreign.map(|one| (one.domain.name().clone(), one.bundle.clone()));
     let files: BTreeMap<TrustDomain, Vec<PathBuf>> = own.chain(foreign).collect();
     let bundles = Arc::new(Bundles::open(files, service.authority())?);
+    service.take_up_roots(bundles.roots_but_of(&config.trust_domain));
     if !bundles.is_empty() {
         let (round, service) = (Arc::clone(&bundles), Arc::clone(service));
         lifecycle.repeat(BUNDLES_READ_EVERY, move || {
             match round.reread(service.authority()) {
-                Ok(true) => tracing::info!("the bundles of other trust domains changed"),
+                Ok(true) => {
+                    let own = service.authority().trust_domain();
+                    service.take_up_roots(round.roots_but_of(own));
+                    tracing::info!("the bundles of other trust domains changed");
+                }
                 Ok(false) => {}
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;

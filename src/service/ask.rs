@@ -101,13 +101,34 @@ impl Service {
         code: &'static str,
         error: ServiceError,
     ) -> ServiceError {
+        let kind = EventKind::SvidDenied;
+        self.refused_as(kind, call, subject, code, error).await
+    }
+
+    /// Records that a caller is not told what is not public.
+    pub(crate) async fn refused_look(
+        &self,
+        call: &Call,
+        code: &'static str,
+        error: ServiceError,
+    ) -> ServiceError {
+        let (kind, subject) = (EventKind::RequestDenied, call.caller.subject());
+        self.refused_as(kind, call, subject, code, error).await
+    }
+
+    async fn refused_as(
+        &self,
+        kind: EventKind,
+        call: &Call,
+        subject: Option<&Subject>,
+        code: &'static str,
+        error: ServiceError,
+    ) -> ServiceError {
         self.metrics.refused("rule");
         if let Err(too_many) = self.spare_ledger(&call.caller, code) {
             return too_many;
         }
-        let event = call
-            .event(EventKind::SvidDenied, self.clock.now())
-            .with(Key::Outcome, code);
+        let event = call.event(kind, self.clock.now()).with(Key::Outcome, code);
         let event = match subject {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,

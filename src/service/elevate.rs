@@ -136,7 +136,8 @@ impl Service {
             open_max: OPEN_PER_SUBJECT_MAX,
         };
         let opened = self.store.open_elevation(new).await?;
-        self.elevation_moved(opened.row.elevation.id);
+        let elevation = &opened.row.elevation;
+        self.elevation_moved(elevation.id, &elevation.request.subject);
         match refusal {
             Some(refusal) if matches!(opened.row.elevation.state, State::Denied { .. }) => {
                 let elevation = Some(opened.row.elevation.id);

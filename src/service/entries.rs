@@ -45,7 +45,9 @@ impl Service {
             version: 1,
             terms,
         };
-        Ok(self.store.put_entry(entry, event).await?)
+        let entry = self.store.put_entry(entry, event).await?;
+        self.entry_changed(&entry.terms.subject, &entry.terms.obtained_by);
+        Ok(entry)
     }
 
     /// Removes an entry: from then on nothing is minted for its subject.
@@ -63,6 +65,7 @@ impl Service {
             .event(EventKind::EntryRemoved, self.now())
             .with(Key::Subject, entry.terms.subject.to_string());
         self.store.remove_entry(id, event).await?;
+        self.entry_changed(&entry.terms.subject, &[]);
         Ok(())
     }
 

@@ -221,6 +221,9 @@ impl Service {
         reach(Point::WalkPlanned).map_err(StoreError::from)?;
         let svid = match record(self.store.as_ref(), plan).await? {
             Record::New(recorded) => {
+                if let Some(elevation) = &elevation {
+                    self.minted_from(elevation, walk.instance);
+                }
                 reach(Point::WalkRecorded).map_err(StoreError::from)?;
                 self.authority
                     .finish(self.store.as_ref(), recorded, now)
@@ -234,9 +237,18 @@ impl Service {
         };
         reach(Point::WalkConcluded).map_err(StoreError::from)?;
         if let Some(elevation) = &elevation {
-            self.elevation_moved(elevation.id);
+            self.deny_if_late(elevation.id, &svid);
         }
         Ok(svid)
+    }
+
+    /// Tells of an elevation that a mint activated or bound; a renewal moves nothing.
+    fn minted_from(&self, elevation: &Elevation, instance: Instance) {
+        let known = matches!(&elevation.state, State::Active { bound, .. }
+            if bound.contains(&instance));
+        if !known {
+            self.elevation_moved(elevation.id, &elevation.request.subject);
+        }
     }
 
     /// The seconds from now to the last one that the right, the scope, the profile and the

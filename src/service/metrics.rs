@@ -7,9 +7,9 @@
 use std::fmt;
 
 use crate::metric::table::{
-    CLOCK_IN_DOUBT, ELEVATION_WAITS, INTENTS_UNFINISHED, ISSUE_SECONDS, ISSUER_NOT_AFTER,
-    LEDGER_EVENTS, MINTING_STOPPED, MINTS_TURNED_AWAY, MINTS_UNDER_WAY, MINTS_WAITING,
-    POLICY_VERSION, REFUSALS, REFUSALS_COUNTED, SVIDS_MINTED,
+    AGENTS_WATCHING, CERTIFICATES_DENIED, CLOCK_IN_DOUBT, ELEVATION_WAITS, INTENTS_UNFINISHED,
+    ISSUE_SECONDS, ISSUER_NOT_AFTER, LEDGER_EVENTS, MINTING_STOPPED, MINTS_TURNED_AWAY,
+    MINTS_UNDER_WAY, MINTS_WAITING, POLICY_VERSION, REFUSALS, REFUSALS_COUNTED, SVIDS_MINTED,
 };
 use crate::metric::{Counter, Gauge, Histogram, Many, One, Sheet};
 use crate::pki::IssuerName;
@@ -99,6 +99,8 @@ impl Service {
             (&MINTS_UNDER_WAY, walks),
             (&MINTS_WAITING, line),
             (&ELEVATION_WAITS, self.waiting()),
+            (&AGENTS_WATCHING, self.watches.taken()),
+            (&CERTIFICATES_DENIED, self.denials.count()),
         ] {
             let gauge = metric.gauge();
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -1,7 +1,8 @@
 //! Ending elevations before their time: cancel, withdraw, revoke, and the kill switch.
 //!
 //! Promises: an end is durable before it is answered, and from then on nothing is minted from
-//! the elevation; what was minted before lives until its own notAfter. Stopping everything also
+//! the elevation; what was minted before lives until its own notAfter, and who keeps a list of what
+//! is denied hears of it at once. Stopping everything also
 //! stops minting until it is released.
 //! Refuses: to end what is over already; to let a stranger learn that an elevation exists.
 
@@ -12,6 +13,7 @@ use crate::id::{ElevationId, Instance};
 use crate::identity::Subject;
 use crate::policy::{OperateVerb, RevokeAct};
 use crate::scope::Scope;
+use crate::service::denials::denies;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, SERVER, Service, ServiceError, is_stale};
 use crate::store::{ElevationChange, ElevationFilter, ElevationRow, Minting, Reason};
 use crate::time::Timestamp;
@@ -274,8 +276,10 @@ impl Service {
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         let from_version = elevation.version;
-        let id = elevation.id;
+        let before = elevation.state.clone();
         let after = elevation.moved(step, now)?;
+        let denies = denies(&before, &after.state);
+        let (id, subject) = (after.id, after.request.subject.clone());
         let (kind, outcome) = told(&after.state);
         let event = call.map_or_else(
             || Event::new(kind, now, SERVER),
@@ -298,7 +302,10 @@ impl Service {
             reason,
         };
         self.store.change_elevation(change).await?;
-        self.elevation_moved(id);
+        self.elevation_moved(id, &subject);
+        if denies {
+            self.deny_minted_from(id, now).await;
+        }
         Ok(())
     }
 }

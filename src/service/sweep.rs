@@ -28,11 +28,14 @@ impl Service {
                 told = left.told,
                 "intents were left over"
             );
+            // What was just signed may be of an elevation that ended meanwhile.
+            self.owe_denials_again();
         }
         Ok(left.finished.saturating_add(left.told))
     }
 
-    /// Moves every elevation whose clock ran out. Answers how many moved.
+    /// Moves every elevation whose clock ran out, and settles what is denied. Answers how many
+    /// moved.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -42,6 +45,7 @@ impl Service {
             let now = self.clock.sure()?;
             let due = self.store.due_elevations(now, SWEEP_AT_ONCE).await?;
             if due.is_empty() {
+                self.settle_denials(now).await?;
                 return Ok(moved);
             }
             for elevation in due {

@@ -1,8 +1,9 @@
 //! What one caller may have under way at once of what is dear.
 //!
 //! Promises: lists and searches of one caller wait for each other, so that he never takes all the
-//! connections that they are read over; batches are few for each caller and in all, and who has no
-//! room for his hears so before its bytes are read. Who has nothing under way costs nothing.
+//! connections that they are read over; batches and watches are few for each caller and in all, and
+//! who has no room for his batch hears so before its bytes are read. Who has nothing under way
+//! costs nothing.
 //! Refuses: to hold up what ends elevations: that asks for no turn.
 
 use std::collections::HashMap;
@@ -32,37 +33,30 @@ pub(crate) struct Turn {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The batches of one service.
+/// So many seats for each caller and in all, of one kind of thing.
 #[derive(Debug)]
-pub(crate) struct Batches {
+pub(crate) struct Seats {
     turns: Turns,
     all: Arc<Semaphore>,
+    count: usize,
+    /// What a caller hears who has too many.
+    code: &'static str,
 }
 
-/// A place for a batch; it is free again when this is dropped.
+/// A seat for a batch or a watch; it is free again when this is dropped.
 #[derive(Debug)]
-pub struct BatchPlace {
+pub struct Seat {
     _turn: Turn,
     _of_all: OwnedSemaphorePermit,
 }
 
 impl Service {
-    /// A place for one batch of the caller.
+    /// A seat for one batch of the caller.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`] when his own are too many, [`ServiceError::Crowded`] when all are.
-    pub fn begin_batch(&self, call: &Call) -> Result<BatchPlace, ServiceError> {
-        let turn = self.batches.turns.now(&call.caller);
-        let turn = turn.ok_or(ServiceError::TooMany {
-            code: "too_many_batches",
-            wait: ASK_AGAIN,
-        })?;
-        let of_all = Arc::clone(&self.batches.all).try_acquire_owned();
-        let of_all = of_all.map_err(|_| ServiceError::Crowded { wait: ASK_AGAIN })?;
-        Ok(BatchPlace {
-            _turn: turn,
-            _of_all: of_all,
-        })
+    pub fn begin_batch(&self, call: &Call) -> Result<Seat, ServiceError> {
+        self.batches.take(&call.caller)
     }
 
     /// A turn of the caller to have a list or a page read.
@@ -116,11 +110,42 @@ impl Turns {
     }
 }
 
-impl Default for Batches {
-    fn default() -> Self {
+impl Seats {
+    /// The seats of batches.
+    pub(crate) fn of_batches() -> Self {
+        Self::new("too_many_batches", BATCHES_PER_CALLER_MAX, BATCHES_MAX)
+    }
+
+    /// The seats of watches.
+    pub(crate) fn of_watches() -> Self {
+        Self::new("too_many_watches", WATCHES_PER_CALLER_MAX, WATCHES_MAX)
+    }
+
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.count.saturating_sub(self.all.available_permits())
+    }
+
+    /// One for the caller, now.
+    pub(crate) fn take(&self, caller: &Caller) -> Result<Seat, ServiceError> {
+        let turn = self.turns.now(caller).ok_or(ServiceError::TooMany {
+            code: self.code,
+            wait: ASK_AGAIN,
+        })?;
+        let of_all = Arc::clone(&self.all).try_acquire_owned();
+        let of_all = of_all.map_err(|_| ServiceError::Crowded { wait: ASK_AGAIN })?;
+        Ok(Seat {
+            _turn: turn,
+            _of_all: of_all,
+        })
+    }
+
+    fn new(code: &'static str, each: usize, all: usize) -> Self {
         Self {
-            turns: Turns::new(BATCHES_PER_CALLER_MAX),
-            all: Arc::new(Semaphore::new(BATCHES_MAX)),
+            turns: Turns::new(each),
+            all: Arc::new(Semaphore::new(all)),
+            count: all,
+            code,
         }
     }
 }
@@ -147,6 +172,11 @@ const SEARCHES_PER_CALLER_MAX: usize = 2;
 const BATCHES_PER_CALLER_MAX: usize = 4;
 /// The most batches at once in all; each may be 1 MiB.
 const BATCHES_MAX: usize = 32;
+/// The most watches of one caller at once: the one of an agent, and those that it left behind when
+/// its connection broke, until their end is noticed.
+const WATCHES_PER_CALLER_MAX: usize = 4;
+/// The most watches at once in all; each holds a stream.
+const WATCHES_MAX: usize = 8_192;
 const ASK_AGAIN: Seconds = Seconds::new(1);
 
 #[cfg(test)]

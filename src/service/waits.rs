@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Wakes who waits for this elevation.
-    pub(crate) fn elevation_moved(&self, id: ElevationId) {
+    pub(crate) fn wake(&self, id: ElevationId) {
         if let Some(moves) = lock(&self.waits.line).moves.get(&id) {
             moves.send_replace(());
         }

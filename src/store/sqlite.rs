@@ -328,6 +328,15 @@ impl Store for Sqlite {
         self.search(move |on| ledger::events(on, filter, after, until, limit))
     }
 
+    fn issued_from(
+        &self,
+        elevation: ElevationId,
+        before: Option<EventNumber>,
+        limit: u32,
+    ) -> Answer<'_, Vec<SealedEvent>> {
+        self.ask(move |on| ledger::issued_from(on, elevation, before, limit))
+    }
+
     fn event(&self, number: EventNumber) -> Answer<'_, Option<SealedEvent>> {
         self.ask(move |on| ledger::event(on, number))
     }

@@ -1,3 +1,5 @@
 //! Agents at the server: whom they speak for, what they are told, and what nobody else is.
 
 mod holders;
+mod image;
+mod watch;

@@ -3,6 +3,6 @@
 
 mod foreign;
 mod hostile_tokens;
-mod house;
+pub(crate) mod house;
 mod issuers;
 mod signer;

@@ -63,7 +63,8 @@ fn small(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem> {
     }
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+/// A body of at most so many bytes, in at most [`READ_MAX`].
+pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let collected = timeout(READ_MAX, Limited::new(body, bytes_max).collect()).await;
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),

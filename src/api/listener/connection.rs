@@ -1,7 +1,8 @@
 //! One connection, from its first request to its end.
 //!
 //! Promises: it ends when the peer ends it, when the peer's certificate ends (at once), when it is
-//! idle, old or stopped (gracefully, and at the latest after the limit to drain).
+//! idle, old or stopped (gracefully, and at the latest after the limit to drain). Age alone does
+//! not end a stream that lasts.
 //! Refuses: protocol switches: the handshake agreed on one protocol, and no other is guessed.
 
 use std::convert::Infallible;
@@ -30,6 +31,7 @@ use tower::ServiceExt as _;
 
 use crate::api::listener::Peer;
 use crate::api::listener::in_frames::InFrames;
+use crate::api::listener::lasting::Lasting;
 use crate::api::listener::limits::{
     CLOCK_LOOK_EVERY, ERROR_RESETS_MAX, HEAD_BYTES_MAX, HEADER_LIST_BYTES_MAX, HEADERS_MAX, Limits,
     PENDING_RESETS_MAX, PING_ANSWER_MAX, PING_EVERY, STREAM_SEND_BYTES_MAX, STREAMS_MAX,
@@ -70,9 +72,14 @@ impl Connection {
         let stream = Stall::new(stream, self.limits.write_stall);
         let open = watch::Sender::new(0_usize);
         let requests = open.subscribe();
+        let lasting = Lasting::new(self.stop.clone());
+        let streams = lasting.count();
         let (router, peer) = (self.router.clone(), self.peer.clone());
-        let service =
-            service_fn(move |request| answer(router.clone(), peer.clone(), open.clone(), request));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(lasting.clone());
+            answer(router.clone(), peer.clone(), open.clone(), request)
+        });
+        let counts = (requests, streams);
         match protocol {
             Protocol::Http1 => {
                 let connection = http1::Builder::new()
@@ -81,7 +88,7 @@ impl Connection {
                     .max_headers(HEADERS_MAX)
                     .max_buf_size(HEAD_BYTES_MAX)
                     .serve_connection(TokioIo::new(Strict::new(stream)), service);
-                Box::pin(self.drive(Box::pin(connection), requests))
+                Box::pin(self.drive(Box::pin(connection), counts))
             }
             Protocol::Http2 => {
                 let connection = http2::Builder::new(self.streams())
@@ -94,12 +101,12 @@ impl Connection {
                     .keep_alive_interval(PING_EVERY)
                     .keep_alive_timeout(PING_ANSWER_MAX)
                     .serve_connection(TokioIo::new(stream), service);
-                Box::pin(self.drive(Box::pin(connection), requests))
+                Box::pin(self.drive(Box::pin(connection), counts))
             }
         }
     }
 
-    async fn drive<C>(self, mut connection: Pin<Box<C>>, requests: watch::Receiver<usize>)
+    async fn drive<C>(self, mut connection: Pin<Box<C>>, (requests, streams): Counts)
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
@@ -118,7 +125,7 @@ impl Connection {
                 return;
             }
             () = idle(requests, self.limits.idle) => {}
-            () = sleep(self.limits.age) => {}
+            () = aged(streams, self.limits.age) => {}
             () = self.stop.cancelled() => {}
         }
         connection.as_mut().graceful_shutdown();
@@ -153,6 +160,9 @@ impl Connection {
         }
     }
 }
+
+/// How many requests are open, and how many streams that last.
+type Counts = (watch::Receiver<usize>, watch::Receiver<usize>);
 
 /// Counts one open request until its answer is written or given up.
 struct OpenRequest(watch::Sender<usize>);
@@ -220,6 +230,14 @@ async fn answer(
             frame
         })))
     }))
+}
+
+/// Ends when the connection is so old, and no stream is open that lasts as long as the peer's
+/// certificate.
+async fn aged(mut streams: watch::Receiver<usize>, max: Duration) {
+    sleep(max).await;
+    // Where the service is gone, the connection ends by itself.
+    let _ = streams.wait_for(|open| *open == 0).await;
 }
 
 /// Ends when no request was open for the whole of `max`.

@@ -31,7 +31,8 @@ pub mod change {
         Bundle(super::Bundle),
         #[prost(message, tag = "6")]
         Denied(super::Denied),
-        /// Everything as it stood has been told.
+        /// Everything as it stood has been told: what the agent knew before, and this stream has not told
+        /// by now, is gone. Told again after much changed at once.
         #[prost(message, tag = "7")]
         Ready(super::Ready),
         /// Nothing new; sent so that a broken stream is noticed.

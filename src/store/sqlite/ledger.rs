@@ -6,9 +6,9 @@
 
 use rusqlite::{Connection, params};
 
-use crate::audit::{Event, Key, SealedEvent};
-use crate::id::EventNumber;
-use crate::store::sqlite::cells::{Cells, Select, Table, integer};
+use crate::audit::{Event, EventKind, Key, SealedEvent};
+use crate::id::{ElevationId, EventNumber};
+use crate::store::sqlite::cells::{Cells, ROWS_MAX, Select, Table, integer};
 use crate::store::sqlite::guards::Guarded;
 use crate::store::{EventFilter, LedgerHead, StoreError};
 use crate::time::Timestamp;
@@ -161,6 +161,19 @@ pub(super) fn events(
         .all(connection, EVENTS, sealed)
 }
 
+/// See [`crate::store::Store::issued_from`].
+pub(super) fn issued_from(
+    connection: &Connection,
+    elevation: ElevationId,
+    before: Option<EventNumber>,
+    limit: u32,
+) -> Result<Vec<SealedEvent>, StoreError> {
+    let before = before.map_or(i64::MAX, |number| integer(number.value()));
+    let kind = EventKind::SvidIssued.as_str();
+    let params = params![elevation.to_string(), kind, before, limit.min(ROWS_MAX)];
+    EVENTS.all(connection, ISSUED_FROM, params, sealed)
+}
+
 /// Where in the ledger the events of a span of time lie.
 enum Span {
     /// Anywhere: no time is asked for, or a narrower filter finds them anyway.
@@ -226,6 +239,8 @@ const BY_NUMBER: &str = "SELECT number, bytes FROM events WHERE number = ?";
 const SPAN: &str = "SELECT min(number) AS first, max(number) AS last FROM events \
     WHERE ? <= at AND at < ?";
 const LIST: &str = "SELECT number, bytes FROM events WHERE TRUE";
+const ISSUED_FROM: &str = "SELECT number, bytes FROM events INDEXED BY events_elevation \
+    WHERE elevation = ? AND kind = ? AND number < ? ORDER BY number DESC LIMIT ?";
 /// The intent of a serial number and its outcome: no other event has one.
 const OF_SERIAL: &str = "number IN \
     (WITH one AS (SELECT number FROM intents WHERE serial = unhex(?)) \

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use protem::attestation::Bearer;
 use protem::client::{Client, ClientError, Proof, ServerAddress};
 use protem::config::ServerConfig;
 use protem::id::entropy::Entropy;
@@ -12,6 +13,7 @@ use protem::time::{Clock as _, ManualClock, SystemClock};
 use protem::wire::entry::EntryRequest;
 use protem::wire::event::{EventDetail, EventQuery};
 use protem::wire::svid::{SvidRequest, SvidView};
+use protem::wire::token::TokenRequest;
 use protem::x509::{KeyKind, PrivateKey, write_request};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -76,6 +78,25 @@ impl House {
 
     pub(crate) fn operator(&self) -> Client {
         self.client(Proof::BearerFile(self.running.operator_file.clone()))
+    }
+
+    /// Tells the server to end.
+    pub(crate) fn stop(&self) {
+        self.running.lifecycle.stop.cancel();
+    }
+
+    /// A base SVID for the holder of a fresh join token, in a folder of this name.
+    pub(crate) fn arrive(&self, subject: &str, name: &str) -> Client {
+        let wanted = TokenRequest {
+            subject: subject.to_owned(),
+            ttl: None,
+        };
+        let token = self.run(self.operator().create_token(&wanted)).unwrap();
+        let bearer = Bearer::parse(&token.token).unwrap();
+        let key = PrivateKey::generate(KeyKind::P256).unwrap();
+        let minted = self.mint(&self.client(Proof::Bearer(bearer)), &key, None);
+        let pem = key.to_pkcs8_pem().unwrap();
+        self.client(svid_folder(&self.at(name), &minted.unwrap().chain, &pem))
     }
 
     /// Registers a workload of the demo group.

@@ -15,7 +15,7 @@ use crate::api::http::svid::mint::{from_json, request, view};
 use crate::api::problem::Problem;
 use crate::api::request::Noted;
 use crate::service::issue::IssueRequest;
-use crate::service::{BatchPlace, Call, Service};
+use crate::service::{Call, Seat, Service};
 use crate::wire::problem::{ProblemKind, ProblemView};
 use crate::wire::svid::{
     BATCH_ITEMS_MAX, SvidBatchAnswer, SvidBatchRequest, SvidBatchView, SvidRequest,
@@ -73,7 +73,7 @@ pub(crate) async fn answer(
 }
 
 /// A caller and his place for a batch, taken before any of its bytes are read.
-pub(crate) struct Admitted(Call, BatchPlace);
+pub(crate) struct Admitted(Call, Seat);
 
 impl FromRequestParts<Arc<Service>> for Admitted {
     type Rejection = Problem;

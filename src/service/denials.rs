@@ -1,0 +1,301 @@
+//! Certificates that are denied before their end.
+//!
+//! Promises: where an elevation that was minted from is revoked, given back, or loses its signal,
+//! every certificate of it that has not ended is denied, also one whose signature came later than
+//! that. The list is made of the ledger: a start makes it again. What could not be looked up is
+//! looked up again in the next round. A denial is forgotten when its certificate has ended.
+//! Refuses: to hold up the end of an elevation; more than [`DENIED_MAX`] certificates, of which
+//! those that end first give way.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::audit::{EventKind, Key, SealedEvent};
+use crate::elevation::{End, State};
+use crate::id::ElevationId;
+use crate::pki::Svid;
+use crate::service::changes::Change;
+use crate::service::{Service, ServiceError};
+use crate::store::{EventFilter, LedgerHead};
+use crate::time::{Seconds, Timestamp};
+use crate::x509::Fingerprint;
+
+/// One certificate that is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Denial {
+    /// Its last second; afterwards it is ended anyway.
+    pub not_after: Timestamp,
+    /// SHA-256 of its DER.
+    pub fingerprint: Fingerprint,
+}
+
+/// What is denied, in one service.
+#[derive(Default)]
+pub(crate) struct Denials(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    /// Soonest end first.
+    denied: BTreeSet<Denial>,
+    /// Elevations whose certificates are denied, and since when: what is signed late is too.
+    ended: HashMap<ElevationId, Timestamp>,
+    /// Those of them whose certificates are still to be looked up.
+    owed: BTreeSet<ElevationId>,
+}
+
+impl Service {
+    /// Takes note of an end that denies what was minted before, and denies it.
+    pub(crate) async fn deny_minted_from(&self, id: ElevationId, ended_at: Timestamp) {
+        self.denials.note(id, ended_at);
+        if let Err(error) = self.deny_all_of(id).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(elevation = %id, error, "denials are looked up again in a moment");
+        }
+    }
+
+    /// Denies an SVID whose elevation ended while it was signed.
+    pub(crate) fn deny_if_late(&self, id: ElevationId, svid: &Svid) {
+        if !self.denials.lock().ended.contains_key(&id) {
+            return;
+        }
+        let certificate = &svid.certificate;
+        self.deny(vec![Denial {
+            not_after: certificate.tbs().not_after,
+            fingerprint: certificate.fingerprint(),
+        }]);
+    }
+
+    /// Looks up what is owed, and forgets what is over. Answers whether anything is still owed.
+    pub(crate) async fn settle_denials(&self, now: Timestamp) -> Result<bool, ServiceError> {
+        self.denials.forget(now);
+        for _ in 0..OWED_AT_ONCE {
+            let owed = self.denials.lock().owed.first().copied();
+            match owed {
+                None => return Ok(false),
+                Some(id) => self.deny_all_of(id).await?,
+            }
+        }
+        Ok(!self.denials.lock().owed.is_empty())
+    }
+
+    /// Looks everything up again that may have been signed since it was looked up.
+    pub(crate) fn owe_denials_again(&self) {
+        let mut held = self.denials.lock();
+        let ended: Vec<_> = held.ended.keys().copied().collect();
+        held.owed.extend(ended);
+    }
+
+    /// Notes what the ledger says of the time before this start.
+    pub(crate) async fn recall_denials(
+        &self,
+        head: Option<LedgerHead>,
+    ) -> Result<(), ServiceError> {
+        let Some(head) = head else {
+            return Ok(());
+        };
+        let filter = EventFilter {
+            kind: Some(EventKind::ElevationEnded),
+            from: Some(head.at.min(self.now()).minus(LOOK_BACK)),
+            ..EventFilter::default()
+        };
+        let mut after = None;
+        loop {
+            let page = self
+                .store
+                .events(filter.clone(), after, None, EVENTS_AT_ONCE)
+                .await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.number());
+            for event in page {
+                let event = event.event();
+                let early = event.key(Key::Outcome).is_some_and(tells_of_early);
+                let id = event.key(Key::Elevation).and_then(|id| id.parse().ok());
+                if let Some(id) = id.filter(|_| early) {
+                    self.denials.note(id, event.at());
+                }
+            }
+        }
+        self.settle_denials(self.now()).await?;
+        Ok(())
+    }
+
+    /// So many denials, soonest end first, after this one.
+    pub(crate) fn denied_after(&self, after: Option<Denial>, limit: usize) -> Vec<Denial> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let held = self.denials.lock();
+        let after = held.denied.range((from, Bound::Unbounded));
+        after.take(limit).copied().collect()
+    }
+
+    async fn deny_all_of(&self, id: ElevationId) -> Result<(), ServiceError> {
+        let now = self.now();
+        let from = now.minus(LOOK_BACK);
+        let mut before = None;
+        loop {
+            let page = self.store.issued_from(id, before, EVENTS_AT_ONCE).await?;
+            before = page.last().map(SealedEvent::number);
+            let recent = page.iter().filter(|event| from <= event.event().at());
+            let denials: Vec<_> = recent.filter_map(denial).collect();
+            let is_last = denials.len() < page.len() || page.is_empty();
+            self.deny(denials);
+            if is_last {
+                break;
+            }
+        }
+        self.denials.lock().owed.remove(&id);
+        Ok(())
+    }
+
+    fn deny(&self, denials: Vec<Denial>) {
+        let new = self.denials.add(denials, self.now());
+        if !new.is_empty() {
+            self.changes.tell(|| Change::Denied(new.into()));
+        }
+    }
+}
+
+impl Denials {
+    /// How many certificates are denied.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().denied.len()
+    }
+
+    fn note(&self, id: ElevationId, ended_at: Timestamp) {
+        let mut held = self.lock();
+        let room = held.ended.len() < ENDED_MAX && held.owed.len() < ENDED_MAX;
+        if room {
+            held.ended.insert(id, ended_at);
+            held.owed.insert(id);
+        }
+        drop(held);
+        if !room {
+            tracing::error!(elevation = %id, "its certificates are not denied: too many ended");
+        }
+    }
+
+    /// Answers those that are new.
+    fn add(&self, denials: Vec<Denial>, now: Timestamp) -> Vec<Denial> {
+        let mut held = self.lock();
+        let mut new = denials;
+        new.retain(|one| !one.is_over(now) && held.denied.insert(*one));
+        let mut dropped = 0_u32;
+        while DENIED_MAX < held.denied.len() {
+            held.denied.pop_first();
+            dropped = dropped.saturating_add(1);
+        }
+        drop(held);
+        if 0 < dropped {
+            tracing::error!(dropped, "more certificates are denied than are remembered");
+        }
+        new
+    }
+
+    fn forget(&self, now: Timestamp) {
+        let mut held = self.lock();
+        while held.denied.first().is_some_and(|one| one.is_over(now)) {
+            held.denied.pop_first();
+        }
+        held.ended.retain(|_, at| now < at.plus(LOOK_BACK));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Nothing between the changes of a set can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Denial {
+    /// Whether the certificate has ended, its last second included.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.not_after.unix_s() < now.unix_s()
+    }
+}
+
+/// Whether a move from `before` to `after` denies what was minted; nothing was before activation.
+pub(crate) const fn denies(before: &State, after: &State) -> bool {
+    match (before, after) {
+        (State::Active { .. }, State::Ended { how, .. }) => is_early(*how),
+        _ => false,
+    }
+}
+
+/// Whether an end comes before the one that was granted.
+const fn is_early(how: End) -> bool {
+    match how {
+        End::Revoked | End::SignalLost | End::Withdrawn => true,
+        End::Expired | End::Unused => false,
+    }
+}
+
+fn tells_of_early(outcome: &str) -> bool {
+    let mut ends = End::ALL.into_iter();
+    ends.any(|how| is_early(how) && how.as_str() == outcome)
+}
+
+/// The certificate that an `svid.issued` tells of; an older ledger does not say its end.
+fn denial(issued: &SealedEvent) -> Option<Denial> {
+    let event = issued.event();
+    let not_after = event
+        .field("not_after")
+        .and_then(|value| value.as_text()?.parse().ok());
+    Some(Denial {
+        not_after: not_after.unwrap_or_else(|| event.at().plus(LIFE_LONGEST)),
+        fingerprint: event.key(Key::Fingerprint)?.parse().ok()?,
+    })
+}
+
+/// The most certificates that are denied at once, some 100 bytes each.
+const DENIED_MAX: usize = 131_072;
+/// The most ended elevations that late signatures are held against.
+const ENDED_MAX: usize = 131_072;
+/// How many elevations one round looks up.
+const OWED_AT_ONCE: usize = 1_024;
+const EVENTS_AT_ONCE: u32 = 1_000;
+/// DESIGN section 6: the longest life of an elevated SVID.
+const LIFE_LONGEST: Seconds = Seconds::new(900);
+/// What was issued before this has ended: the longest life, and a minute for clocks.
+const LOOK_BACK: Seconds = Seconds::new(960);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_s(seconds).unwrap()
+    }
+
+    fn denial(number: u64, end: i64) -> Denial {
+        Denial {
+            not_after: at(end),
+            fingerprint: Fingerprint::of(&number.to_be_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_denial_is_told_once_and_forgotten_after_its_end() {
+        let denials = Denials::default();
+        let (one, two, over) = (denial(1, 100), denial(2, 200), denial(3, 49));
+        assert_eq!(denials.add(vec![two, one, over], at(50)), [two, one]);
+        assert_eq!(denials.add(vec![one], at(50)), []);
+        denials.forget(at(100));
+        assert_eq!(denials.count(), 2, "its last second is its own");
+        denials.forget(at(101));
+        assert_eq!(denials.count(), 1);
+    }
+
+    #[test]
+    fn who_ends_first_gives_way() {
+        let denials = Denials::default();
+        let many = (0..DENIED_MAX).map(|number| {
+            let number = u64::try_from(number).unwrap();
+            denial(number, 1_000)
+        });
+        denials.add(many.collect(), at(1));
+        denials.add(vec![denial(u64::MAX, 900)], at(1));
+        denials.add(vec![denial(u64::MAX, 1_100)], at(1));
+        let held = denials.lock();
+        assert_eq!(held.denied.len(), DENIED_MAX);
+        assert_eq!(held.denied.last().unwrap().not_after, at(1_100));
+    }
+}
