@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protem::audit::{EventKind, Key};
+use protem::elevation::Instances;
 use protem::store::sqlite::{Sqlite, backup, restore};
 use protem::store::{EventFilter, Intent, Store, StoreError};
 
-use crate::store_contract::world::{event, gapless, intent, number, numbers, retry, together};
+use crate::store_contract::world::{
+    approved, at, event, gapless, intent, mint, number, numbers, opening, retry, together,
+};
 
 /// A folder with room for stores.
 struct Folder(tempfile::TempDir);
@@ -99,15 +102,35 @@ async fn nobody_else_reads_the_files() {
 async fn a_store_of_another_schema_is_refused() {
     let folder = Folder::new();
     drop(folder.store());
-    for version in [3, 0, -1] {
+    for version in [4, 0, -1] {
         folder.tamper(&format!("PRAGMA user_version = {version}"));
         let refused = folder.refusal();
         let told =
-            matches!(refused, StoreError::Schema { found, known: 2, .. } if found == version);
+            matches!(refused, StoreError::Schema { found, known: 3, .. } if found == version);
         assert!(told, "{refused:?}");
     }
-    folder.tamper("PRAGMA user_version = 2");
+    folder.tamper("PRAGMA user_version = 3");
     folder.store().probe().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elevations_of_before_uses_were_known_go_on() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let opened = approved(1, Instances::All);
+    store.open_elevation(opening(opened.clone())).await.unwrap();
+    store.intend(mint(1, 1)).await.unwrap();
+    drop(store);
+    folder.tamper(
+        "DROP INDEX elevations_idle; ALTER TABLE elevations DROP COLUMN first_used_at; \
+         ALTER TABLE elevations DROP COLUMN last_used_at; ALTER TABLE elevations DROP COLUMN uses; \
+         ALTER TABLE elevations DROP COLUMN use_told_at; PRAGMA user_version = 2",
+    );
+    let store = folder.store();
+    let row = store.elevation(opened.id).await.unwrap().unwrap();
+    assert_eq!(row.elevation.idle_since(), Some(at(1_100)));
+    let idle = store.idle_elevations(&opened.request.scope, at(1_100), 9);
+    assert_eq!(idle.await.unwrap(), [row.elevation]);
 }
 
 #[test]

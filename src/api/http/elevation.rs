@@ -56,7 +56,7 @@ pub(crate) fn view(row: &ElevationRow) -> ElevationView {
             activate_by: Some(activate_by.rfc3339()),
             ..shown
         },
-        State::Ended { at, how } => ElevationView {
+        State::Ended { at, how, .. } => ElevationView {
             ended: Some(how.as_str().to_owned()),
             ends_at: Some(at.rfc3339()),
             ..shown
