@@ -24,6 +24,7 @@ pub mod search;
 pub mod sweep;
 pub mod tokens;
 mod turns;
+pub mod uses;
 mod waits;
 
 use std::fmt;
@@ -42,6 +43,7 @@ use crate::service::callers::Strangers;
 use crate::service::clock::ClockWatch;
 use crate::service::metrics::Metrics;
 use crate::service::turns::{Batches, Turns};
+use crate::service::uses::Covers;
 use crate::service::waits::Waits;
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
@@ -62,6 +64,7 @@ pub struct Service {
     admission: Admission,
     allowance: Allowance,
     waits: Waits,
+    covers: Covers,
     searches: Turns,
     batches: Batches,
     metrics: Metrics,
@@ -121,6 +124,7 @@ impl Service {
             admission: Admission::default(),
             allowance: Allowance::default(),
             waits: Waits::default(),
+            covers: Covers::default(),
             searches: Turns::of_searches(),
             batches: Batches::default(),
             metrics: Metrics::default(),

@@ -92,9 +92,22 @@ impl Service {
         }
     }
 
-    /// Records a refusal that no policy spoke: a bad request, a spent token.
+    /// Records a refusal to mint that no policy spoke: a bad request, a spent token.
     pub(crate) async fn refused_by_rule(
         &self,
+        call: &Call,
+        subject: Option<&Subject>,
+        code: &'static str,
+        error: ServiceError,
+    ) -> ServiceError {
+        let kind = EventKind::SvidDenied;
+        self.refused_as(kind, call, subject, code, error).await
+    }
+
+    /// Records a refusal that no policy spoke, as an event of this kind.
+    pub(crate) async fn refused_as(
+        &self,
+        kind: EventKind,
         call: &Call,
         subject: Option<&Subject>,
         code: &'static str,
@@ -104,9 +117,7 @@ impl Service {
         if let Err(too_many) = self.spare_ledger(&call.caller, code) {
             return too_many;
         }
-        let event = call
-            .event(EventKind::SvidDenied, self.clock.now())
-            .with(Key::Outcome, code);
+        let event = call.event(kind, self.clock.now()).with(Key::Outcome, code);
         let event = match subject {
             Some(subject) => event.with(Key::Subject, subject.to_string()),
             None => event,

@@ -32,7 +32,8 @@ impl Service {
         Ok(left.finished.saturating_add(left.told))
     }
 
-    /// Moves every elevation whose clock ran out. Answers how many moved.
+    /// Moves every elevation whose clock ran out, and ends those that nobody uses. Answers how many
+    /// moved.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -42,7 +43,8 @@ impl Service {
             let now = self.clock.sure()?;
             let due = self.store.due_elevations(now, SWEEP_AT_ONCE).await?;
             if due.is_empty() {
-                return Ok(moved);
+                let idle = self.end_idle(now).await?;
+                return Ok(moved.saturating_add(idle));
             }
             for elevation in due {
                 match self.run_out(elevation, now).await {

@@ -3,6 +3,7 @@
 
 mod batch;
 mod caller;
+mod uses;
 
 use http::StatusCode;
 use protem::api::http::document;

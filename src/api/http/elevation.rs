@@ -37,6 +37,8 @@ pub(crate) fn view(row: &ElevationRow) -> ElevationView {
         activate_by: None,
         activated_at: None,
         ends_at: None,
+        first_used_at: row.elevation.used().map(|used| used.first.rfc3339()),
+        last_used_at: row.elevation.used().map(|used| used.last.rfc3339()),
         waits_for: Vec::new(),
         verdict: verdict::of_event(row.opened.event()),
     };
