@@ -8,12 +8,14 @@
 //! ```
 //!
 //! Promises: a transition takes the elevation and gives back another one or says why not; no
-//! clock restarts; `ends_at` is fixed at activation and never moves (DESIGN section 8).
+//! clock restarts; `ends_at` is fixed at activation and never moves (DESIGN section 8), whatever is
+//! told of the elevation's use.
 //! Refuses: to read a clock, to know policy, to touch a store.
 
 mod name;
 mod request;
 mod state;
+mod used;
 
 pub use crate::elevation::name::{End, StateName, UnknownState};
 pub use crate::elevation::request::{
@@ -23,3 +25,4 @@ pub use crate::elevation::request::{
 pub use crate::elevation::state::{
     ACTIVATE_WITHIN, DECIDE_WITHIN, Elevation, Move, MoveError, State, WaitsFor,
 };
+pub use crate::elevation::used::Used;

@@ -58,6 +58,9 @@
 //! | base SVID | the ordinary identity of a workload | [`scope::SvidName::Base`] |
 //! | elevated SVID | an SVID that carries exactly one scope | [`scope::SvidName::Elevated`] |
 //! | elevation | one request for one scope, and what becomes of it | [`elevation::Elevation`] |
+//! | use | what a server's access log shows of an elevated SVID | [`elevation::Used`] |
+//! | reporter | an agent that tells of uses, at servers it obtains SVIDs for | [`service::uses`] |
+//! | cover | its word that it told of all, from when to when | [`service::uses::Cover`] |
 //! | instance | one running holder: the hash of its key | [`id::Instance`] |
 //! | entry | what is registered of a workload before it calls | [`attestation::Entry`] |
 //! | approval, denial | one person's word, in the name of one group | [`policy::Approvals`] |

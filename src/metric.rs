@@ -178,7 +178,12 @@ impl One<Counter> {
 impl Many<Counter> {
     /// One more of this value.
     pub fn add(&self, value: &'static str) {
-        self.series.get_or_create(&self.of(value)).inc();
+        self.add_many(value, 1);
+    }
+
+    /// So many more of this value.
+    pub fn add_many(&self, value: &'static str, more: u64) {
+        self.series.get_or_create(&self.of(value)).inc_by(more);
     }
 }
 

@@ -28,6 +28,7 @@ pub mod search;
 pub mod sweep;
 pub mod tokens;
 mod turns;
+pub mod uses;
 mod waits;
 
 use std::fmt;
@@ -49,6 +50,7 @@ use crate::service::denials::Denials;
 use crate::service::metrics::Metrics;
 use crate::service::roots::Roots;
 use crate::service::turns::{Seats, Turns};
+use crate::service::uses::Covers;
 use crate::service::waits::Waits;
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
@@ -70,6 +72,7 @@ pub struct Service {
     admission: Admission,
     allowance: Allowance,
     waits: Waits,
+    covers: Covers,
     searches: Turns,
     batches: Seats,
     watches: Seats,
@@ -133,6 +136,7 @@ impl Service {
             admission: Admission::default(),
             allowance: Allowance::default(),
             waits: Waits::default(),
+            covers: Covers::default(),
             searches: Turns::of_searches(),
             batches: Seats::of_batches(),
             watches: Seats::of_watches(),

@@ -26,9 +26,10 @@ use crate::identity::{SpiffeId, Subject};
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
+pub(crate) use crate::store::act::with_use;
 pub use crate::store::act::{
     ActivatePolicy, ElevationChange, ElevationFilter, EventFilter, Intent, Mint, NewElevation,
-    NewOperator, NewToken, Outcome, Reason, RetryKey,
+    NewOperator, NewToken, NewUses, Outcome, Reason, RetryKey, USE_TOLD_EVERY,
 };
 pub use crate::store::error::StoreError;
 pub use crate::store::record::{Leftover, Record, Recordable, Recorded, leftovers, record};
@@ -103,6 +104,20 @@ pub trait Store: sealed::Sealed + Send + Sync {
 
     /// Elevations whose running clock ran out at or before `now`; at most `limit`.
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>>;
+
+    /// Makes uses durable: each counts for every active elevation of its subject for its scope, and
+    /// moves nothing but what is known of their use. Answers for each use, in their order, how many
+    /// elevations that were.
+    fn note_uses(&self, uses: NewUses) -> Answer<'_, Vec<u32>>;
+
+    /// Active elevations for a scope that were activated at or before `since` and not used after
+    /// it, those idle longest first; at most `limit`.
+    fn idle_elevations(
+        &self,
+        scope: &Scope,
+        since: Timestamp,
+        limit: u32,
+    ) -> Answer<'_, Vec<Elevation>>;
 
     /// Writes a registration entry: version 1 of a new subject, or the next version under the id
     /// that the subject has. Adds `entry` and `version` to the event.

@@ -17,4 +17,5 @@ pub mod problem;
 pub mod svid;
 pub mod token;
 mod unique;
+pub mod uses;
 pub mod verdict;

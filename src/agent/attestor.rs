@@ -222,7 +222,10 @@ impl Attestor {
     ) -> Result<bool, AttestError> {
         let needs = *self.needs.borrow();
         let Some(seen) = seen else {
-            tracing::debug!(pid = peer.pid(), "the file that the caller runs is not visible");
+            tracing::debug!(
+                pid = peer.pid(),
+                "the file that the caller runs is not visible"
+            );
             return Ok(true);
         };
         if needs.path && seen.is_here() {

@@ -119,9 +119,9 @@ mod tests {
         }
         let memory = harden().unwrap();
         let status = std::fs::read_to_string(OWN_STATUS).unwrap();
-        let locked = status.lines().any(|line| {
-            line.starts_with("VmLck:") && line.split_whitespace().nth(1) != Some("0")
-        });
+        let locked = status
+            .lines()
+            .any(|line| line.starts_with("VmLck:") && line.split_whitespace().nth(1) != Some("0"));
         assert_eq!(memory == Memory::Locked, locked, "{memory:?}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");

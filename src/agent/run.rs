@@ -106,7 +106,10 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
     let lifecycle = Lifecycle::default();
     let metrics = Metrics::default();
     let (orders, keeper_orders) = mpsc::channel(ORDERS_MAX);
-    let (own, fare) = (watch::Sender::new(identity.held()), watch::Sender::default());
+    let (own, fare) = (
+        watch::Sender::new(identity.held()),
+        watch::Sender::default(),
+    );
     let denied = watch::Sender::new(Arc::new(DenyList::default()));
     let streams = Streams::new(StreamsMax::default());
     let parts = Parts {

@@ -173,11 +173,6 @@ impl Stand {
     pub(crate) async fn serve_with(&self, limits: SocketLimits, health: HealthReporter) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("workload.sock");
-        std::fs::write(
-            &bundle,
-            crate::x509::write_pem("CERTIFICATE", &self.root.der),
-        )
-        .unwrap();
         let (status, statuses) = watch::channel(Arc::new(StatusResponse::default()));
         let socket = WorkloadSocket {
             keeper: self.keeper.clone(),

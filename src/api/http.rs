@@ -17,6 +17,7 @@ mod policy;
 mod revocation;
 mod svid;
 mod token;
+mod uses;
 mod verdict;
 
 use std::sync::Arc;
@@ -77,6 +78,7 @@ fn endpoints() -> Router<Arc<Service>> {
             get(token::list::answer).post(token::make::answer),
         )
         .route("/v1/tokens/{id}", delete(token::remove::answer))
+        .route("/v1/uses", post(uses::answer))
         .route("/v1/bundle", get(bundle::answer))
         .route("/v1/events", get(event::list::answer))
         .route("/v1/events/{number}", get(event::read::answer))

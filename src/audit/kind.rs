@@ -53,6 +53,8 @@ kinds! {
     ElevationLapsed = "elevation.lapsed",
     /// An elevation waits for people.
     ElevationPending = "elevation.pending",
+    /// Access logs show use of an elevation.
+    ElevationUsed = "elevation.used",
     /// A registration entry was written.
     EntryPut = "entry.put",
     /// A registration entry was removed.
@@ -67,7 +69,8 @@ kinds! {
     OverflowCounted = "overflow.counted",
     /// A policy bundle became the one that decides.
     PolicyActivated = "policy.activated",
-    /// An act of the admin plane, or a look at what is not public, was asked for and refused.
+    /// An act of the admin plane, a look at what is not public, or a report of uses, was asked for
+    /// and refused.
     RequestDenied = "request.denied",
     /// The server began to serve.
     ServerStarted = "server.started",

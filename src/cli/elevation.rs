@@ -101,16 +101,19 @@ impl List {
         let rows = page.items.iter().map(|one| {
             let end = one.ends_at.as_ref().or(one.decide_by.as_ref());
             let end = end.map(|end| moment(end, now)).unwrap_or_default();
+            let used = one.last_used_at.as_ref();
+            let used = used.map(|used| moment(used, now)).unwrap_or_default();
             vec![
                 one.id.clone(),
                 state(one),
                 one.scope.clone(),
                 one.subject.clone(),
                 end,
+                used,
             ]
         });
         let rows: Vec<_> = rows.collect();
-        screen.table(&["id", "state", "scope", "subject", "until"], &rows)?;
+        screen.table(&["id", "state", "scope", "subject", "until", "used"], &rows)?;
         tell_next(page.next.as_deref(), screen);
         Ok(())
     }
@@ -204,6 +207,8 @@ pub(crate) fn show_one(view: &ElevationView, screen: &mut Screen) -> anyhow::Res
         ("activate by", at(&view.activate_by)),
         ("activated", at(&view.activated_at)),
         ("ends", at(&view.ends_at)),
+        ("first used", at(&view.first_used_at)),
+        ("last used", at(&view.last_used_at)),
         ("policy says", verdict.decision.clone()),
         ("because", verdict.reason.clone().unwrap_or_default()),
         ("decided by", verdict.policies.join(", ")),

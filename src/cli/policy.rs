@@ -202,6 +202,7 @@ async fn show(files: bool, reach: &Reach, screen: &mut Screen) -> anyhow::Result
             scope.encoding.clone(),
             scope.svid_life.clone(),
             scope.elevation_longest.clone(),
+            scope.idle_longest.clone().unwrap_or_default(),
             scope.description.clone(),
         ]
     });
@@ -212,6 +213,7 @@ async fn show(files: bool, reach: &Reach, screen: &mut Screen) -> anyhow::Result
         "encoding",
         "svid life",
         "longest",
+        "idle",
         "description",
     ];
     screen.line("")?;

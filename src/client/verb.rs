@@ -28,6 +28,7 @@ use crate::wire::policy::{
 };
 use crate::wire::svid::{SvidBatchRequest, SvidBatchView, SvidRequest, SvidView};
 use crate::wire::token::{TokenIssued, TokenRequest, TokenView};
+use crate::wire::uses::{UsesRequest, UsesView};
 use crate::wire::verdict::OutlookAnswer;
 use crate::x509::{CHAIN_BYTES_MAX, Certificate, read_chain};
 
@@ -113,6 +114,12 @@ impl Client {
     /// Ends many elevations.
     pub async fn revoke(&self, request: &RevocationRequest) -> Result<RevocationView, ClientError> {
         let call = Call::new(Method::POST, "/v1/revocations").with_body(request);
+        self.ask(call).await
+    }
+
+    /// Tells what the access logs of servers show; where no answer comes, all of it may come again.
+    pub async fn report_uses(&self, request: &UsesRequest) -> Result<UsesView, ClientError> {
+        let call = Call::new(Method::POST, "/v1/uses").with_body(request);
         self.ask(call).await
     }
 

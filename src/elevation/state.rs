@@ -5,7 +5,7 @@
 //! Refuses: to bring an ended elevation back, to activate twice, to serve more instances than
 //! were asked for.
 
-use crate::elevation::{End, Instances, Request, StateName};
+use crate::elevation::{End, Instances, Request, StateName, Used};
 use crate::id::{ElevationId, EventNumber, Instance};
 use crate::time::{Seconds, Timestamp};
 
@@ -35,6 +35,8 @@ pub enum State {
         bound: Vec<Instance>,
         /// From this moment on nothing is minted from it.
         ends_at: Timestamp,
+        /// What access logs show of its use; none: nothing yet.
+        used: Option<Used>,
     },
     /// May be activated until `activate_by`.
     Approved {
@@ -57,6 +59,8 @@ pub enum State {
         at: Timestamp,
         /// Why.
         how: End,
+        /// What access logs showed of its use.
+        used: Option<Used>,
     },
     /// Nobody decided in time.
     Lapsed {
@@ -88,6 +92,8 @@ pub enum Move {
     Approve,
     /// The requester takes it back before activation.
     Cancel,
+    /// Access logs show no use of it for its scope's idle time.
+    FallIdle,
     /// A signal that it rested on ended.
     LoseSignal,
     /// A permitted caller ends it at once.
@@ -164,7 +170,11 @@ impl Elevation {
     /// # Errors
     /// [`MoveError::WrongState`] where the diagram of this room has no such arrow.
     pub fn moved(self, step: Move, now: Timestamp) -> Result<Self, MoveError> {
-        let ended = |how| State::Ended { at: now, how };
+        let ended = |how| State::Ended {
+            at: now,
+            how,
+            used: self.used(),
+        };
         let next = match (&self.state, step) {
             // Its clock binds also where no sweep has come by yet.
             (State::Pending { decide_by, .. }, Move::Approve) if now < *decide_by => {
@@ -176,7 +186,9 @@ impl Elevation {
                 State::Cancelled { at: now }
             }
             (State::Pending { .. }, Move::RunOut) => State::Lapsed { at: now },
-            (State::Approved { .. }, Move::RunOut) => ended(End::Unused),
+            (State::Approved { .. }, Move::RunOut) | (State::Active { .. }, Move::FallIdle) => {
+                ended(End::Unused)
+            }
             (State::Active { .. }, Move::RunOut) => ended(End::Expired),
             (State::Active { .. }, Move::Withdraw) => ended(End::Withdrawn),
             (State::Active { .. } | State::Approved { .. }, Move::LoseSignal) => {
@@ -194,7 +206,12 @@ impl Elevation {
                 | State::Ended { .. }
                 | State::Lapsed { .. }
                 | State::Pending { .. },
-                Move::Approve | Move::Cancel | Move::LoseSignal | Move::RunOut | Move::Withdraw,
+                Move::Approve
+                | Move::Cancel
+                | Move::FallIdle
+                | Move::LoseSignal
+                | Move::RunOut
+                | Move::Withdraw,
             )
             | (
                 State::Cancelled { .. }
@@ -271,42 +288,21 @@ impl Elevation {
         intent: EventNumber,
     ) -> Result<Self, MoveError> {
         let ends_at = self.mintable(instance, now)?;
-        let state = match self.state {
-            State::Active {
-                activated_at,
-                activation,
-                mut bound,
-                ends_at,
-            } => {
-                if bound.contains(&instance) {
-                    let state = State::Active {
-                        activated_at,
-                        activation,
-                        bound,
-                        ends_at,
-                    };
-                    return Ok(Self { state, ..self });
-                }
-                bound.push(instance);
-                State::Active {
-                    activated_at,
-                    activation,
-                    bound,
-                    ends_at,
-                }
+        let mut state = self.state;
+        if let State::Active { bound, .. } = &mut state {
+            if bound.contains(&instance) {
+                return Ok(Self { state, ..self });
             }
-            State::Approved { .. }
-            | State::Cancelled { .. }
-            | State::Denied { .. }
-            | State::Ended { .. }
-            | State::Lapsed { .. }
-            | State::Pending { .. } => State::Active {
+            bound.push(instance);
+        } else {
+            state = State::Active {
                 activated_at: now,
                 activation: intent,
                 bound: vec![instance],
                 ends_at,
-            },
-        };
+                used: None,
+            };
+        }
         Ok(Self {
             version: self.version.saturating_add(1),
             state,
@@ -314,7 +310,8 @@ impl Elevation {
         })
     }
 
-    /// The moment at which the running clock of the state runs out; none in a final state.
+    /// The moment at which the running clock of the state runs out; none in a final state. It binds
+    /// by itself, as idle time does not: that needs somebody's word ([`Self::idle_since`]).
     #[must_use]
     pub const fn runs_out_at(&self) -> Option<Timestamp> {
         match self.state {
@@ -452,9 +449,10 @@ mod tests {
 
     #[test]
     fn the_arrows_are_those_of_the_diagram_and_no_others() {
-        const MOVES: [Move; 6] = [
+        const MOVES: [Move; 7] = [
             Move::Approve,
             Move::Cancel,
+            Move::FallIdle,
             Move::LoseSignal,
             Move::Revoke,
             Move::RunOut,
@@ -477,7 +475,13 @@ mod tests {
         );
         assert_eq!(
             allowed(&active),
-            [Move::LoseSignal, Move::Revoke, Move::RunOut, Move::Withdraw]
+            [
+                Move::FallIdle,
+                Move::LoseSignal,
+                Move::Revoke,
+                Move::RunOut,
+                Move::Withdraw
+            ]
         );
         for step in MOVES {
             for from in [&pending, &approved, &active] {

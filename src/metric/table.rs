@@ -16,6 +16,8 @@ pub const ALL: &[&Metric] = &[
     &AGENTS_WATCHING,
     &CERTIFICATES_DENIED,
     &ISSUE_SECONDS,
+    &USES_REPORTED,
+    &SCOPES_UNCOVERED,
     &REQUESTS,
     &PROBLEMS,
     &CONNECTIONS_OPEN,
@@ -111,6 +113,20 @@ pub static ISSUE_SECONDS: Metric = Metric {
     kind: Kind::Histogram,
     label: Some(("outcome", &["minted", "refused"])),
 };
+/// What access logs show.
+pub static USES_REPORTED: Metric = Metric {
+    name: "uses_reported",
+    help: "Lines of reports of uses, by what they were: of an active elevation (`noted`), of none \
+           (`unknown`), or of a scope that opens no server of the reporter (`not_served`)",
+    kind: Kind::Counter,
+    label: Some(("outcome", &["noted", "not_served", "unknown"])),
+};
+/// Where idle time stands still.
+pub static SCOPES_UNCOVERED: Metric = gauge(
+    "scopes_uncovered",
+    "Scopes with `idle_longest` whose elevations do not fall idle because an agent of one of their \
+     servers does not report",
+);
 /// What the API answered.
 pub static REQUESTS: Metric = Metric {
     name: "requests",

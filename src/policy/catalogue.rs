@@ -8,12 +8,14 @@
 //! encoding = "path"                    # path (default), folded, dns
 //! svid_life = "5m"                     # 60s to 15m
 //! elevation_longest = "30m"            # svid_life to 8h
+//! idle_longest = "10m"                 # 60s to elevation_longest; none: silence ends nothing
 //! on_demand = false                    # default
 //! ```
 //!
 //! Promises: terms that exist are within the bounds of DESIGN section 6, so that a short right
-//! stays short. Refuses: unknown keys, and lives under 60 s unless the file says
-//! `test_lives = true`, which is told as a warning.
+//! stays short. `idle_longest` is the author's word that the access logs of all the servers are
+//! reported. Refuses: unknown keys, an idle time without servers whose logs could show a use, and
+//! lives under 60 s unless the file says `test_lives = true`, which is told as a warning.
 
 use std::collections::BTreeMap;
 
@@ -43,6 +45,9 @@ pub struct ScopeTerms {
     pub svid_life: Seconds,
     /// The longest elevation.
     pub elevation_longest: Seconds,
+    /// An elevation ends when the access logs of its servers show no use of it for so long; none:
+    /// silence ends nothing.
+    pub idle_longest: Option<Seconds>,
     /// Whether Envoy's on-demand selector may open an elevation.
     pub on_demand: bool,
 }
@@ -103,6 +108,7 @@ impl Catalogue {
                 },
             };
             if let Some(terms) = reader.read(table, faults) {
+                reader.warn(&terms, warnings);
                 scopes.insert(terms.scope.clone(), terms);
             }
         }
@@ -129,6 +135,8 @@ struct RawScope {
     encoding: Option<String>,
     svid_life: String,
     elevation_longest: String,
+    #[serde(default)]
+    idle_longest: Option<String>,
     #[serde(default)]
     on_demand: bool,
 }
@@ -163,8 +171,17 @@ impl Reader {
             .collect();
         let svid_life = self.parsed::<Seconds>("svid_life", &raw.svid_life, faults);
         let longest = self.parsed::<Seconds>("elevation_longest", &raw.elevation_longest, faults);
+        let idle = match raw.idle_longest.as_deref() {
+            None => Some(None),
+            Some(text) => self
+                .parsed::<Seconds>("idle_longest", text, faults)
+                .map(Some),
+        };
         if let (Some(life), Some(longest)) = (svid_life, longest) {
             self.check_lives(life, longest, faults);
+        }
+        if let (Some(Some(idle)), Some(longest)) = (idle, longest) {
+            self.check_idle(idle, longest, &raw.servers, faults);
         }
         if raw.description.is_empty() || raw.description.len() > DESCRIPTION_BYTES_MAX {
             let text = format!("description is empty or longer than {DESCRIPTION_BYTES_MAX} bytes");
@@ -182,8 +199,39 @@ impl Reader {
             encoding: encoding?,
             svid_life: svid_life?,
             elevation_longest: longest?,
+            idle_longest: idle?,
             on_demand: raw.on_demand,
         })
+    }
+
+    fn check_idle(
+        &self,
+        idle: Seconds,
+        longest: Seconds,
+        servers: &[String],
+        faults: &mut Vec<Fault>,
+    ) {
+        if idle < IDLE_LONGEST_MIN || longest < idle {
+            let text = format!("idle_longest is `{idle}`");
+            let remedy = format!("choose {IDLE_LONGEST_MIN} to elevation_longest");
+            self.told(&text, remedy, faults);
+        }
+        if servers.is_empty() {
+            let text = "idle_longest without servers: no access log could show a use";
+            self.told(text, "name the servers, or take idle_longest out", faults);
+        }
+    }
+
+    /// What is legal and looks wrong.
+    fn warn(&self, terms: &ScopeTerms, warnings: &mut Vec<Fault>) {
+        if terms
+            .idle_longest
+            .is_some_and(|idle| idle < terms.svid_life)
+        {
+            // An access log tells of a request when it is over, which is at the SVID's end at last.
+            let text = "idle_longest is shorter than svid_life: one long request may pass for idle";
+            self.told(text, "choose at least svid_life", warnings);
+        }
     }
 
     fn check_lives(&self, life: Seconds, longest: Seconds, faults: &mut Vec<Fault>) {
@@ -232,6 +280,8 @@ const SVID_LIFE_MIN_IN_TESTS: Seconds = Seconds::new(5);
 pub const SVID_LIFE_MAX: Seconds = Seconds::new(15 * 60);
 /// The longest elevation.
 pub const ELEVATION_LONGEST_MAX: Seconds = Seconds::new(8 * 3_600);
+/// The shortest idle time: some rounds of what reports uses.
+const IDLE_LONGEST_MIN: Seconds = Seconds::new(60);
 /// The most scopes in one catalogue.
 pub const SCOPES_MAX: usize = 20_000;
 const SERVERS_MAX: usize = 64;
@@ -270,6 +320,33 @@ mod tests {
             assert_eq!(faults.is_empty(), right, "{life} {longest} {faults:?}");
             assert_eq!(catalogue.iter().count(), 1);
         }
+    }
+
+    #[test]
+    fn an_idle_time_has_bounds_and_somebody_who_could_tell_of_a_use() {
+        let with = |idle: &str, servers: &str| {
+            let text = one("5m", "30m").replace("[]", servers);
+            read(&format!("{text}idle_longest = \"{idle}\"\n"))
+        };
+        let servers = "[\"spiffe://td.example/db\"]";
+        for (idle, right) in [
+            ("5m", true),
+            ("30m", true),
+            ("60s", true),
+            ("59s", false),
+            ("1801s", false),
+            ("soon", false),
+        ] {
+            let (_, faults, _) = with(idle, servers);
+            assert_eq!(faults.is_empty(), right, "{idle} {faults:?}");
+        }
+        let (catalogue, _, warnings) = with("5m", servers);
+        let idle = catalogue.iter().next().unwrap().idle_longest;
+        assert_eq!((idle, warnings), (Some(Seconds::new(300)), vec![]));
+        assert_eq!(with("5m", "[]").1.len(), 1, "nobody to tell");
+        assert_eq!(with("4m", servers).2.len(), 1, "shorter than a request");
+        let (catalogue, ..) = read(&one("5m", "30m"));
+        assert_eq!(catalogue.iter().next().unwrap().idle_longest, None);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Service {
         }
     }
 
-    /// Records a refusal that no policy spoke: a bad request, a spent token.
+    /// Records a refusal to mint that no policy spoke: a bad request, a spent token.
     pub(crate) async fn refused_by_rule(
         &self,
         call: &Call,
@@ -116,7 +116,8 @@ impl Service {
         self.refused_as(kind, call, subject, code, error).await
     }
 
-    async fn refused_as(
+    /// Records a refusal that no policy spoke, as an event of this kind.
+    pub(crate) async fn refused_as(
         &self,
         kind: EventKind,
         call: &Call,

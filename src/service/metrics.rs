@@ -9,7 +9,8 @@ use std::fmt;
 use crate::metric::table::{
     AGENTS_WATCHING, CERTIFICATES_DENIED, CLOCK_IN_DOUBT, ELEVATION_WAITS, INTENTS_UNFINISHED,
     ISSUE_SECONDS, ISSUER_NOT_AFTER, LEDGER_EVENTS, MINTING_STOPPED, MINTS_TURNED_AWAY,
-    MINTS_UNDER_WAY, MINTS_WAITING, POLICY_VERSION, REFUSALS, REFUSALS_COUNTED, SVIDS_MINTED,
+    MINTS_UNDER_WAY, MINTS_WAITING, POLICY_VERSION, REFUSALS, REFUSALS_COUNTED, SCOPES_UNCOVERED,
+    SVIDS_MINTED, USES_REPORTED,
 };
 use crate::metric::{Counter, Gauge, Histogram, Many, One, Sheet};
 use crate::pki::IssuerName;
@@ -24,6 +25,8 @@ pub(crate) struct Metrics {
     overflowed: Many<Counter>,
     turned_away: One<Counter>,
     issue: Many<Histogram>,
+    uses: Many<Counter>,
+    uncovered: One<Gauge>,
     events: One<Gauge>,
     unfinished: One<Gauge>,
     stopped: One<Gauge>,
@@ -37,6 +40,8 @@ impl Default for Metrics {
             overflowed: REFUSALS_COUNTED.counters(),
             turned_away: MINTS_TURNED_AWAY.counter(),
             issue: ISSUE_SECONDS.seconds_each(),
+            uses: USES_REPORTED.counters(),
+            uncovered: SCOPES_UNCOVERED.gauge(),
             events: LEDGER_EVENTS.gauge(),
             unfinished: INTENTS_UNFINISHED.gauge(),
             stopped: MINTING_STOPPED.gauge(),
@@ -64,6 +69,11 @@ impl Metrics {
         self.overflowed.add(caller);
     }
 
+    /// Lines of a report of uses.
+    pub(crate) fn uses(&self, outcome: &'static str, lines: u32) {
+        self.uses.add_many(outcome, lines.into());
+    }
+
     pub(crate) fn turned_away(&self) {
         self.turned_away.add();
     }
@@ -84,6 +94,10 @@ impl Service {
             .set(i64::try_from(unfinished).unwrap_or(i64::MAX));
         let minting = self.store.minting().await?;
         metrics.stopped.set(i64::from(minting.stopped));
+        if let Ok(uncovered) = self.uncovered().await {
+            let uncovered = i64::try_from(uncovered).unwrap_or(i64::MAX);
+            metrics.uncovered.set(uncovered);
+        }
         Ok(())
     }
 
@@ -107,6 +121,8 @@ impl Service {
             gauge.on(sheet);
         }
         metrics.issue.on(sheet);
+        metrics.uses.on(sheet);
+        metrics.uncovered.on(sheet);
         metrics.events.on(sheet);
         metrics.unfinished.on(sheet);
         metrics.stopped.on(sheet);

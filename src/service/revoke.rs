@@ -7,7 +7,7 @@
 //! Refuses: to end what is over already; to let a stranger learn that an elevation exists.
 
 use crate::attestation::Caller;
-use crate::audit::{Event, EventKind, Key};
+use crate::audit::{Event, EventKind, Key, Value};
 use crate::elevation::{Elevation, End, Move, State};
 use crate::id::{ElevationId, Instance};
 use crate::identity::Subject;
@@ -15,7 +15,7 @@ use crate::policy::{OperateVerb, RevokeAct};
 use crate::scope::Scope;
 use crate::service::denials::denies;
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, SERVER, Service, ServiceError, is_stale};
-use crate::store::{ElevationChange, ElevationFilter, ElevationRow, Minting, Reason};
+use crate::store::{ElevationChange, ElevationFilter, ElevationRow, Minting, Reason, with_use};
 use crate::time::Timestamp;
 
 /// Which elevations are to end.
@@ -255,7 +255,8 @@ impl Service {
         reason: Option<&Reason>,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        self.move_as(elevation, step, Some(call), reason, now).await
+        self.move_as(elevation, step, Some(call), reason, &[], now)
+            .await
     }
 
     /// A move that no caller asked for.
@@ -264,7 +265,19 @@ impl Service {
         elevation: Elevation,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        self.move_as(elevation, Move::RunOut, None, None, now).await
+        self.move_as(elevation, Move::RunOut, None, None, &[], now)
+            .await
+    }
+
+    /// The end of an elevation that nobody uses, with what that is known by.
+    pub(crate) async fn fall_idle(
+        &self,
+        elevation: Elevation,
+        facts: &[(&'static str, Value)],
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        self.move_as(elevation, Move::FallIdle, None, None, facts, now)
+            .await
     }
 
     async fn move_as(
@@ -273,6 +286,7 @@ impl Service {
         step: Move,
         call: Option<&Call>,
         reason: Option<&Reason>,
+        facts: &[(&'static str, Value)],
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         let from_version = elevation.version;
@@ -290,6 +304,12 @@ impl Service {
             .with(Key::Outcome, outcome)
             .with(Key::Scope, after.request.scope.as_str())
             .with(Key::Subject, after.request.subject.to_string());
+        let event = match after.used() {
+            Some(used) => with_use(event, used),
+            None => event,
+        };
+        let facts = facts.iter();
+        let event = facts.fold(event, |event, (name, fact)| event.and(name, fact.clone()));
         let event = match reason {
             Some(reason) => event.and("reason", reason.commitment.to_string()),
             None => event,

@@ -34,7 +34,8 @@ impl Service {
         Ok(left.finished.saturating_add(left.told))
     }
 
-    /// Moves every elevation whose clock ran out, and settles what is denied. Answers how many
+    /// Moves every elevation whose clock ran out, ends those that nobody uses, and settles what is
+    /// denied. Answers how many
     /// moved.
     ///
     /// # Errors
@@ -46,7 +47,8 @@ impl Service {
             let due = self.store.due_elevations(now, SWEEP_AT_ONCE).await?;
             if due.is_empty() {
                 self.settle_denials(now).await?;
-                return Ok(moved);
+                let idle = self.end_idle(now).await?;
+                return Ok(moved.saturating_add(idle));
             }
             for elevation in due {
                 match self.run_out(elevation, now).await {

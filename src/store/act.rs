@@ -5,12 +5,12 @@
 
 use crate::attestation::SecretDigest;
 use crate::audit::{Commitment, Event, EventKind};
-use crate::elevation::{Elevation, StateName};
+use crate::elevation::{Elevation, StateName, Used};
 use crate::id::{ElevationId, EventNumber, Instance, OperatorId, TokenId};
 use crate::identity::Subject;
 use crate::policy::FactVersion;
 use crate::scope::Scope;
-use crate::time::Timestamp;
+use crate::time::{Seconds, Timestamp};
 
 /// A certificate that is about to be signed.
 #[derive(Debug)]
@@ -95,6 +95,17 @@ pub struct ElevationChange {
     pub event: Event,
     /// The text behind a commitment in the event.
     pub reason: Option<Reason>,
+}
+
+/// What one reporter tells of uses.
+#[derive(Debug)]
+pub struct NewUses {
+    /// `elevation.used`, at the moment of the report, caused by its reporter. The store adds
+    /// elevation, subject, scope, `first_used_at`, `last_used_at` and `uses`, and records it for
+    /// each elevation of which it recorded none in the last [`USE_TOLD_EVERY`].
+    pub event: Event,
+    /// Of whom, for what, and when; each pair once.
+    pub uses: Vec<(Subject, Scope, Used)>,
 }
 
 /// A free text that an event only commits to. It can be erased; the commitment stays.
@@ -199,3 +210,15 @@ impl Reason {
         }
     }
 }
+
+/// The same event, which also tells what is known of an elevation's use.
+pub(crate) fn with_use(event: Event, used: Used) -> Event {
+    event
+        .and("first_used_at", used.first.rfc3339())
+        .and("last_used_at", used.last.rfc3339())
+        .and("uses", used.count)
+}
+
+/// The least time between two events that tell of one elevation's use. What is reported meanwhile
+/// is durable, and stands in the next one or in the event of the end.
+pub const USE_TOLD_EVERY: Seconds = Seconds::new(30);

@@ -27,6 +27,7 @@ mod retries;
 mod schema;
 mod standing;
 mod tokens;
+mod uses;
 mod writer;
 
 use std::fmt;
@@ -52,7 +53,7 @@ use crate::store::sqlite::writer::{Care, Writer};
 use crate::store::{
     ActivatePolicy, ActivePolicy, Answer, CertificateRow, ElevationChange, ElevationFilter,
     ElevationRow, EventFilter, Intended, Intent, LedgerHead, Minting, NewElevation, NewOperator,
-    NewToken, Opened, OperatorRow, Outcome, Reason, Standing, Store, StoreError, TokenRow,
+    NewToken, NewUses, Opened, OperatorRow, Outcome, Reason, Standing, Store, StoreError, TokenRow,
 };
 use crate::time::Timestamp;
 
@@ -227,6 +228,23 @@ impl Store for Sqlite {
 
     fn due_elevations(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Elevation>> {
         self.ask(move |on| elevations::due(on, now, limit))
+    }
+
+    fn note_uses(&self, uses: NewUses) -> Answer<'_, Vec<u32>> {
+        match self.reserve.allows(uses.event.kind()) {
+            Err(short) => refused(short),
+            Ok(()) => self.act(move |turn| uses::note(turn, &uses)),
+        }
+    }
+
+    fn idle_elevations(
+        &self,
+        scope: &Scope,
+        since: Timestamp,
+        limit: u32,
+    ) -> Answer<'_, Vec<Elevation>> {
+        let scope = scope.clone();
+        self.ask(move |on| uses::idle(on, &scope, since, limit))
     }
 
     fn put_entry(&self, entry: Entry, event: Event) -> Answer<'_, Entry> {

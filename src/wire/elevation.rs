@@ -116,6 +116,12 @@ pub struct ElevationView {
     /// When the right ends; fixed by the first mint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<String>,
+    /// When access logs show its first use; absent: they show none, or nobody reports them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_used_at: Option<String>,
+    /// When they show its last use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
     /// Whose approvals it waits for; any one route suffices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<RouteView>,

@@ -65,6 +65,9 @@ pub struct ScopeView {
     pub svid_life: String,
     /// The longest elevation, such as `30m`.
     pub elevation_longest: String,
+    /// An elevation that nobody uses for so long ends, such as `10m`; absent: silence ends nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_longest: Option<String>,
     /// Whether a proxy may open an elevation for it.
     pub on_demand: bool,
 }

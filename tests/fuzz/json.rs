@@ -6,6 +6,7 @@ use protem::api::extract::{MediaType, Raw};
 use protem::wire::elevation::ElevationRequest;
 use protem::wire::entry::EntryRequest;
 use protem::wire::svid::SvidRequest;
+use protem::wire::uses::UsesRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     back::<ElevationRequest>(bytes);
     back::<EntryRequest>(bytes);
     back::<SvidRequest>(bytes);
+    back::<UsesRequest>(bytes);
 });
 
 fn back<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[u8]) {

@@ -71,4 +71,5 @@ mod test_server;
 mod tidy;
 mod token_vectors;
 mod tools;
+mod uses;
 mod world;

@@ -3,6 +3,7 @@
 
 mod batch;
 pub(crate) mod caller;
+mod uses;
 
 use http::StatusCode;
 use protem::api::http::document;

@@ -4,6 +4,7 @@
 //! for each backend. What only files do is in `store_sqlite`.
 
 mod memory;
+mod uses;
 pub(crate) mod world;
 
 use std::sync::Arc;

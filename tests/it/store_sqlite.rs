@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protem::audit::{EventKind, Key};
+use protem::elevation::Instances;
 use protem::store::sqlite::{Sqlite, backup, restore};
 use protem::store::{EventFilter, Intent, Store, StoreError};
 
 use crate::store_contract::world::{
-    entry, event, gapless, intent, number, numbers, retry, together,
+    approved, at, entry, event, gapless, intent, mint, number, numbers, opening, retry, together,
 };
 
 /// A folder with room for stores.
@@ -122,7 +123,9 @@ async fn a_store_from_before_agents_tells_each_his_entries() {
     let put = put.unwrap();
     folder.tamper(
         "DROP TABLE entry_agents; ALTER TABLE entries DROP COLUMN federates_with; \
-         PRAGMA user_version = 2",
+         DROP INDEX elevations_idle; ALTER TABLE elevations DROP COLUMN first_used_at; \
+         ALTER TABLE elevations DROP COLUMN last_used_at; ALTER TABLE elevations DROP COLUMN uses; \
+         ALTER TABLE elevations DROP COLUMN use_told_at; PRAGMA user_version = 2",
     );
     let store = folder.store();
     let agent = "spiffe://td.example/agent/a".parse().unwrap();
@@ -130,6 +133,26 @@ async fn a_store_from_before_agents_tells_each_his_entries() {
     let mut before = put;
     before.terms.federates_with.clear();
     assert_eq!(found, [before]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elevations_of_before_uses_were_known_go_on() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let opened = approved(1, Instances::All);
+    store.open_elevation(opening(opened.clone())).await.unwrap();
+    store.intend(mint(1, 1)).await.unwrap();
+    drop(store);
+    folder.tamper(
+        "DROP INDEX elevations_idle; ALTER TABLE elevations DROP COLUMN first_used_at; \
+         ALTER TABLE elevations DROP COLUMN last_used_at; ALTER TABLE elevations DROP COLUMN uses; \
+         ALTER TABLE elevations DROP COLUMN use_told_at; PRAGMA user_version = 3",
+    );
+    let store = folder.store();
+    let row = store.elevation(opened.id).await.unwrap().unwrap();
+    assert_eq!(row.elevation.idle_since(), Some(at(1_100)));
+    let idle = store.idle_elevations(&opened.request.scope, at(1_100), 9);
+    assert_eq!(idle.await.unwrap(), [row.elevation]);
 }
 
 #[test]

@@ -269,6 +269,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
                 vec![path]
             }
         })
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
         .collect()
 }
 

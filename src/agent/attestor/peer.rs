@@ -57,7 +57,9 @@ impl Attestor {
         {
             return Err(AttestError::Unmapped);
         }
-        let named = self.asks_peer_pidfd.then(|| getsockopt(socket, sockopt::PeerPidfd));
+        let named = self
+            .asks_peer_pidfd
+            .then(|| getsockopt(socket, sockopt::PeerPidfd));
         let (pidfd, certain) = match named {
             Some(Ok(pidfd)) => (pidfd, true),
             Some(Err(Errno::ENOPROTOOPT)) | None => (open(told.pid())?, false),

@@ -93,7 +93,12 @@ async fn another_user_shows_other_selectors() {
     let peer = world.meet(&mut other).await;
     assert_eq!((peer.uid(), peer.gid()), (61_234, 61_235));
     let other = peer.attest().await.unwrap();
-    for text in ["unix:uid:0", "unix:user:root", "unix:gid:0", "unix:group:root"] {
+    for text in [
+        "unix:uid:0",
+        "unix:user:root",
+        "unix:gid:0",
+        "unix:group:root",
+    ] {
         assert!(has(&root, text) && !has(&other, text), "{text}");
     }
     for text in [
@@ -125,7 +130,11 @@ async fn the_file_that_runs_is_told_by_path_and_digest() {
     fs::write(&program, "another").unwrap();
     fs::remove_file(world.folder.path().join("old")).unwrap();
     let selectors = peer.re_attest().await.unwrap();
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:path:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:path:"))
+    );
     assert!(has(&selectors, &digest));
 }
 
@@ -285,7 +294,11 @@ async fn a_file_beyond_the_bound_has_no_digest() {
     until_it_runs(peer.pid(), &program).await;
     let selectors = peer.attest().await.unwrap();
     assert!(has(&selectors, &format!("unix:path:{}", program.display())));
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:sha256:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:sha256:"))
+    );
     assert_eq!(world.attestor.digests.files_read(), 0);
 }
 
@@ -300,7 +313,11 @@ async fn a_name_with_a_space_is_no_selector() {
     caller.begins(&format!("exec {}", link.display()));
     until_it_runs(peer.pid(), &program).await;
     let selectors = peer.attest().await.unwrap();
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:path:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:path:"))
+    );
     assert!(has(&selectors, &sha256_of(&program)));
 }
 
@@ -319,10 +336,17 @@ async fn a_path_of_another_view_is_not_believed() {
     let peer = world.meet(&mut caller).await;
     let file = world.folder.path().join("script");
     fs::write(&file, script).unwrap();
-    caller.begins(&format!("exec /usr/bin/unshare -m /bin/sh {}", file.display()));
+    caller.begins(&format!(
+        "exec /usr/bin/unshare -m /bin/sh {}",
+        file.display()
+    ));
     until_it_runs(peer.pid(), &honest).await;
     let selectors = peer.attest().await.unwrap();
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:path:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:path:"))
+    );
     assert!(has(&selectors, &sha256_of(&rogue)));
 }
 

@@ -230,7 +230,7 @@ async fn keep(
                 });
             }
             Order::Want(id, wants) => told.send_modify(|all| drop(all.insert(id.0, wants))),
-            Order::Reattested(..) => {}
+            Order::News(_) | Order::Status(_) => {}
             Order::Leave(id) => told.send_modify(|all| drop(all.remove(&id.0))),
         }
     }

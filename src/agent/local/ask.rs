@@ -160,6 +160,8 @@ mod tests {
             activate_by: None,
             activated_at: None,
             ends_at: None,
+            first_used_at: None,
+            last_used_at: None,
             waits_for: vec![RouteView {
                 route: vec!["sre:2".to_owned()],
                 needs: Vec::new(),

@@ -19,10 +19,10 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, Sleep};
 
 use crate::agent::attestor::{AttestError, Attestor};
+use crate::agent::socket::SocketError;
 use crate::agent::socket::local::Local;
 use crate::agent::socket::place::{Bound, Found, Lock, Place};
 use crate::agent::socket::seats::{Full, SeatLimits, Seats};
-use crate::agent::socket::SocketError;
 use crate::time::Clock;
 
 /// The connections of one socket.
@@ -120,11 +120,14 @@ impl Incoming {
         let found = self.bound.look();
         let lock = self.lock.is_in_place();
         if matches!(found, Ok(Found::Own)) && lock {
-            self.state.send_if_modified(|state| set(state, SocketState::Serving));
+            self.state
+                .send_if_modified(|state| set(state, SocketState::Serving));
             return;
         }
         let path = self.place.path.display();
-        let first = self.state.send_if_modified(|state| set(state, SocketState::Lost));
+        let first = self
+            .state
+            .send_if_modified(|state| set(state, SocketState::Lost));
         if first {
             self.tally.losses.fetch_add(1, Ordering::Relaxed);
             tracing::error!(socket = %path, ?found, lock, "somebody removed or replaced the socket");

@@ -82,19 +82,27 @@ fn pidfds_of(pid: u32) -> usize {
     let of = [format!("Pid:\t{pid}"), "Pid:\t-1".to_owned()];
     let open = fs::read_dir("/proc/self/fdinfo").unwrap();
     let texts = open.filter_map(|one| fs::read_to_string(one.ok()?.path()).ok());
-    texts.filter(|text| text.lines().any(|line| of.contains(&line.to_owned()))).count()
+    texts
+        .filter(|text| text.lines().any(|line| of.contains(&line.to_owned())))
+        .count()
 }
 
 fn sockets() -> usize {
     let open = fs::read_dir("/proc/self/fd").unwrap();
     let links = open.filter_map(|one| fs::read_link(one.ok()?.path()).ok());
-    links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    links
+        .filter(|link| link.to_string_lossy().starts_with("socket:"))
+        .count()
 }
 
 fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -103,7 +111,12 @@ async fn folder_and_socket_are_made_and_the_socket_is_removed() {
     let incoming = world.open().unwrap();
     assert_eq!(mode_of(&world.path("run")), 0o755);
     assert_eq!(mode_of(&world.socket()), 0o666);
-    assert!(fs::symlink_metadata(world.socket()).unwrap().file_type().is_socket());
+    assert!(
+        fs::symlink_metadata(world.socket())
+            .unwrap()
+            .file_type()
+            .is_socket()
+    );
     drop(incoming);
     assert!(!world.socket().exists());
     world.open().unwrap();
@@ -152,7 +165,10 @@ async fn a_folder_that_others_can_change_is_refused() {
     for open in [0o775, 0o757, 0o777, 0o1777, 0o2775] {
         mode(&run, open);
         let error = world.open().err().unwrap();
-        assert!(matches!(error, SocketError::FolderIsOpen(_)), "{open:o}: {error}");
+        assert!(
+            matches!(error, SocketError::FolderIsOpen(_)),
+            "{open:o}: {error}"
+        );
     }
     mode(&run, 0o755);
     std::os::unix::fs::chown(&run, Some(61_234), None).unwrap();
@@ -177,7 +193,10 @@ async fn a_folder_below_one_that_others_can_change_is_refused() {
     world.open_at(place()).unwrap();
     std::os::unix::fs::chown(&open, Some(61_234), None).unwrap();
     let error = world.open_at(place()).err().unwrap();
-    assert!(matches!(error, SocketError::FolderOfAnother { .. }), "{error}");
+    assert!(
+        matches!(error, SocketError::FolderOfAnother { .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -384,7 +403,10 @@ async fn callers_who_leave_leave_nothing() {
     let processes = count / 100;
     let before = resident_kib();
     caller.begins(&format!("storm {} {count}", world.socket().display()));
-    caller.begins(&format!("storm_of_many {} {processes}", world.socket().display()));
+    caller.begins(&format!(
+        "storm_of_many {} {processes}",
+        world.socket().display()
+    ));
     while let Some(mut local) = next_or_none(&mut incoming, &tally, count + processes).await {
         // It says nothing, and it ends.
         assert_eq!(local.read(&mut [0; 8]).await.unwrap(), 0);
@@ -394,7 +416,11 @@ async fn callers_who_leave_leave_nothing() {
     let some = usize::try_from(processes / 2).unwrap();
     assert!(pidfds_of(caller.pid()) < some && sockets() < 1_000);
     if count >= 100_000 {
-        assert!(resident_kib() < before + 16 * 1_024, "{before} {}", resident_kib());
+        assert!(
+            resident_kib() < before + 16 * 1_024,
+            "{before} {}",
+            resident_kib()
+        );
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) fn view(row: &ElevationRow) -> ElevationView {
         activate_by: None,
         activated_at: None,
         ends_at: None,
+        first_used_at: row.elevation.used().map(|used| used.first.rfc3339()),
+        last_used_at: row.elevation.used().map(|used| used.last.rfc3339()),
         waits_for: Vec::new(),
         verdict: verdict::of_event(row.opened.event()),
     };
@@ -56,7 +58,7 @@ pub(crate) fn view(row: &ElevationRow) -> ElevationView {
             activate_by: Some(activate_by.rfc3339()),
             ..shown
         },
-        State::Ended { at, how } => ElevationView {
+        State::Ended { at, how, .. } => ElevationView {
             ended: Some(how.as_str().to_owned()),
             ends_at: Some(at.rfc3339()),
             ..shown

@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::extract::MediaType;
 use crate::api::http::{
-    bundle, clock, elevation, entry, event, minting, policy, revocation, svid, token,
+    bundle, clock, elevation, entry, event, minting, policy, revocation, svid, token, uses,
 };
 use crate::wire::event::Trailer;
 
@@ -69,6 +69,7 @@ pub(crate) async fn answer() -> Response {
         token::list::answer,
         token::make::answer,
         token::remove::answer,
+        uses::answer,
     ),
     components(schemas(Trailer)),
     modifiers(&Proofs),

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, named_params, params};
 
 use crate::elevation::{
-    Elevation, Instances, Request, Requester, State, StateName, Ticket, WaitsFor,
+    Elevation, Instances, Request, Requester, State, StateName, Ticket, Used, WaitsFor,
 };
 use crate::id::{EventNumber, Instance};
 use crate::store::StoreError;
@@ -22,6 +22,7 @@ struct StateCells {
     activation: Option<EventNumber>,
     over_at: Option<Timestamp>,
     how: Option<&'static str>,
+    used: Option<Used>,
 }
 
 /// Writes a new elevation, opened by an event.
@@ -102,6 +103,9 @@ fn write_state(
         ":activation": cells.activation.map(|number| integer(number.value())),
         ":over_at": cells.over_at.map(Timestamp::unix_ms),
         ":how": cells.how,
+        ":first_used_at": cells.used.map(|used| used.first.unix_ms()),
+        ":last_used_at": cells.used.map(|used| used.last.unix_ms()),
+        ":uses": cells.used.map(|used| integer(used.count)),
     })?;
     if let State::Active { bound, .. } = state {
         // Instances are only ever added, at the end.
@@ -117,9 +121,8 @@ fn write_state(
 }
 
 fn state_cells(state: &State) -> StateCells {
-    let over = |at: Timestamp, how| StateCells {
+    let over = |at: Timestamp| StateCells {
         over_at: Some(at),
-        how,
         ..StateCells::default()
     };
     match state {
@@ -128,10 +131,12 @@ fn state_cells(state: &State) -> StateCells {
             activation,
             bound: _,
             ends_at,
+            used,
         } => StateCells {
             runs_out_at: Some(*ends_at),
             activated_at: Some(*activated_at),
             activation: Some(*activation),
+            used: *used,
             ..StateCells::default()
         },
         State::Approved { activate_by } => StateCells {
@@ -146,8 +151,12 @@ fn state_cells(state: &State) -> StateCells {
             waits_for: Some(waits_for_text(waits_for)),
             ..StateCells::default()
         },
-        State::Ended { at, how } => over(*at, Some(how.as_str())),
-        State::Cancelled { at } | State::Denied { at } | State::Lapsed { at } => over(*at, None),
+        State::Ended { at, how, used } => StateCells {
+            how: Some(how.as_str()),
+            used: *used,
+            ..over(*at)
+        },
+        State::Cancelled { at } | State::Denied { at } | State::Lapsed { at } => over(*at),
     }
 }
 
@@ -158,6 +167,7 @@ fn read_state(connection: &Connection, cells: &Cells<'_>) -> Result<State, Store
             activation: cells.event("activation")?,
             bound: holders(connection, cells.event("opened")?)?,
             ends_at: cells.at("runs_out_at")?,
+            used: used(cells)?,
         },
         StateName::Approved => State::Approved {
             activate_by: cells.at("runs_out_at")?,
@@ -171,6 +181,7 @@ fn read_state(connection: &Connection, cells: &Cells<'_>) -> Result<State, Store
         StateName::Ended => State::Ended {
             at: cells.at("over_at")?,
             how: cells.parse("how")?,
+            used: used(cells)?,
         },
         StateName::Lapsed => State::Lapsed {
             at: cells.at("over_at")?,
@@ -180,6 +191,18 @@ fn read_state(connection: &Connection, cells: &Cells<'_>) -> Result<State, Store
             waits_for: waits_for(cells)?,
         },
     })
+}
+
+/// All three of its cells, or none.
+fn used(cells: &Cells<'_>) -> Result<Option<Used>, StoreError> {
+    let Some(first) = cells.maybe_at("first_used_at")? else {
+        return Ok(None);
+    };
+    Ok(Some(Used {
+        first,
+        last: cells.at("last_used_at")?,
+        count: cells.number("uses")?,
+    }))
 }
 
 fn read_request(cells: &Cells<'_>) -> Result<Request, StoreError> {
@@ -267,7 +290,8 @@ const MOVE: &str = "UPDATE elevations SET version = ? WHERE id = ? AND version =
 const OPENED: &str = "SELECT id, opened FROM elevations WHERE id = ?";
 const STATE: &str = "UPDATE elevations SET state = :state, runs_out_at = :runs_out_at, \
     waits_for = :waits_for, activated_at = :activated_at, activation = :activation, \
-    over_at = :over_at, how = :how WHERE opened = :opened";
+    over_at = :over_at, how = :how, first_used_at = :first_used_at, \
+    last_used_at = :last_used_at, uses = :uses WHERE opened = :opened";
 const HOLD: &str = "INSERT INTO holders (opened, place, instance) VALUES (?, ?, ?)";
 const HOLDERS_COUNT: &str = "SELECT coalesce(max(place) + 1, 0) FROM holders WHERE opened = ?";
 const HOLDERS_OF: &str = "SELECT opened, instance FROM holders WHERE opened = ? ORDER BY place";

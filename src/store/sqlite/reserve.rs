@@ -45,6 +45,7 @@ impl Reserve {
             // Callers cause as many of these as they like, and nothing hangs on them.
             EventKind::AuditQueried
             | EventKind::ElevationDenied
+            | EventKind::ElevationUsed
             | EventKind::RequestDenied
             | EventKind::SvidDenied
             | EventKind::SvidIntent => self.check(),

@@ -54,6 +54,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_ground.sql"),
     include_str!("migrations/0002_fewer_indexes.sql"),
     include_str!("migrations/0003_agents.sql"),
+    include_str!("migrations/0004_uses.sql"),
 ];
 /// `PRTM` in ASCII: what the header of every store says.
 const APPLICATION_ID: i64 = 0x5052_544d;

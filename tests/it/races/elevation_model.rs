@@ -1,11 +1,12 @@
 //! One elevation, and everybody at it at once: approved by a policy that changes, minted from by
-//! several instances, revoked, cancelled, given back, run out, and the kill switch beside it.
+//! several instances, used, revoked, cancelled, given back, run out, fallen idle, and the kill
+//! switch beside it.
 //!
 //! The moves are `protem::elevation`'s own; modelled is only what the store adds: a snapshot is
 //! read at one moment, and a change is written where the version (and, for a mint, the kill switch)
 //! is still that of the snapshot, together with its event.
 
-use protem::elevation::{Elevation, Instances, Move, Request, Requester, State};
+use protem::elevation::{Elevation, Instances, Move, Request, Requester, State, Used};
 use protem::id::{EventNumber, Instance};
 use protem::time::{Seconds, Timestamp};
 use shuttle::rand::Rng as _;
@@ -28,6 +29,7 @@ enum Event {
     Minted { by: Instance, not_after: Timestamp },
     Moved(Move),
     Stopped,
+    Used,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +61,8 @@ fn an_elevation_ends_once_and_nothing_is_minted_after_its_end() {
         begin(|store, _| moves(store, Move::Cancel), 0);
         begin(|store, _| moves(store, Move::Withdraw), 0);
         begin(|store, _| time_passes(store), 0);
+        begin(|store, _| falls_idle(store), 0);
+        begin(|store, _| store.lock().unwrap().note_use(), 0);
         begin(|store, _| store.lock().unwrap().stop(), 0);
         for thread in threads {
             thread.join().unwrap();
@@ -138,6 +142,22 @@ fn time_passes(store: &Store) {
     }
 }
 
+/// The sweeper, who was told that nobody used anything up to the opening's second and for so long
+/// after it: one attempt, as the next round is the retry.
+fn falls_idle(store: &Store) {
+    let (seen, _, now) = store.lock().unwrap().seen();
+    if seen.idle_since().is_none_or(|since| at(OPENED_S) < since) {
+        return;
+    }
+    let from_version = seen.version;
+    if let Ok(after) = seen.moved(Move::FallIdle, now) {
+        let _ = store
+            .lock()
+            .unwrap()
+            .change(from_version, after, Move::FallIdle);
+    }
+}
+
 impl Stored {
     fn seen(&self) -> (Elevation, bool, Timestamp) {
         (self.elevation.clone(), self.minting_stopped, at(self.now_s))
@@ -169,6 +189,21 @@ impl Stored {
         Ok(())
     }
 
+    /// A report of a use that is a second old at most, in one act.
+    fn note_use(&mut self) {
+        self.now_s += 1;
+        let now = at(self.now_s);
+        let used = Used {
+            first: now,
+            last: now,
+            count: 1,
+        };
+        if let Some(after) = self.elevation.clone().seen_used(used, now) {
+            self.elevation = after;
+            self.ledger.push(Event::Used);
+        }
+    }
+
     fn stop(&mut self) {
         self.minting_stopped = true;
         self.ledger.push(Event::Stopped);
@@ -184,6 +219,10 @@ impl Stored {
             .filter(|(_, event)| is_final(event))
             .collect();
         assert!(ends.len() <= 1, "ends once: {ledger:?}");
+        let used = ledger.iter().position(|event| *event == Event::Used);
+        let idle = Event::Moved(Move::FallIdle);
+        let idle = ledger.iter().position(|event| *event == idle);
+        assert!(used.is_none() || idle.is_none(), "{ledger:?}");
         let minted = |event: &Event| matches!(event, Event::Minted { .. });
         let last_mint = ledger.iter().rposition(minted);
         for shut in [

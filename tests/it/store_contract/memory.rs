@@ -31,8 +31,8 @@ super::contract! {
 }
 
 async fn every_act_leaves_its_event(store: Arc<dyn Store>) {
-    let approved = approved(1, Instances::All);
-    let cancelled = approved.clone().moved(Move::Cancel, at(1_100)).unwrap();
+    let first = approved(1, Instances::All);
+    let cancelled = first.clone().moved(Move::Cancel, at(1_100)).unwrap();
     let entry = store
         .put_entry(entry(), event(EventKind::EntryPut))
         .await
@@ -44,7 +44,7 @@ async fn every_act_leaves_its_event(store: Arc<dyn Store>) {
         certificate: None,
     };
     store.conclude(outcome).await.unwrap();
-    store.open_elevation(opening(approved)).await.unwrap();
+    store.open_elevation(opening(first)).await.unwrap();
     store.change_elevation(change(cancelled)).await.unwrap();
     store
         .remove_entry(entry.id, event(EventKind::EntryRemoved))
@@ -62,6 +62,21 @@ async fn every_act_leaves_its_event(store: Arc<dyn Store>) {
         .await
         .unwrap();
     store.append(event(EventKind::SvidDenied)).await.unwrap();
+    store
+        .open_elevation(opening(approved(2, Instances::All)))
+        .await
+        .unwrap();
+    store.intend(mint(2, 1)).await.unwrap();
+    let used = protem::elevation::Used {
+        first: at(1_200),
+        last: at(1_200),
+        count: 1,
+    };
+    let uses = protem::store::NewUses {
+        event: event(EventKind::ElevationUsed),
+        uses: vec![(subject(), "db.read".parse().unwrap(), used)],
+    };
+    store.note_uses(uses).await.unwrap();
 
     let events = store
         .events(EventFilter::default(), None, None, 100)
@@ -81,6 +96,9 @@ async fn every_act_leaves_its_event(store: Arc<dyn Store>) {
         EventKind::PolicyActivated,
         EventKind::MintingStopped,
         EventKind::SvidDenied,
+        EventKind::ElevationApproved,
+        EventKind::SvidIntent,
+        EventKind::ElevationUsed,
     ];
     assert_eq!(kinds, expected);
 }

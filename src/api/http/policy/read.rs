@@ -47,6 +47,7 @@ fn view(terms: &ScopeTerms) -> ScopeView {
         encoding: terms.encoding.to_string(),
         svid_life: terms.svid_life.to_string(),
         elevation_longest: terms.elevation_longest.to_string(),
+        idle_longest: terms.idle_longest.map(|idle| idle.to_string()),
         on_demand: terms.on_demand,
     }
 }
