@@ -274,10 +274,7 @@ mod tests {
                 "0::/system.slice/containerd.service/kubepods-pod0f1a.slice:cri-containerd:{A}\n",
                 "containerd.service",
             ),
-            (
-                "0::/system.slice/nerdctl-{A}.scope\n",
-                "nerdctl-{A}.scope",
-            ),
+            ("0::/system.slice/nerdctl-{A}.scope\n", "nerdctl-{A}.scope"),
         ];
         for (text, unit) in rows {
             says(text, Some(unit), Some("{A}"));
@@ -290,7 +287,11 @@ mod tests {
         let mine = Some("user@1000.service");
         // A user's own manager makes whatever its user asks for.
         says(&format!("{user}/app.slice/nginx.service\n"), mine, None);
-        says(&format!("{user}/user.slice/libpod-{{A}}.scope\n"), mine, None);
+        says(
+            &format!("{user}/user.slice/libpod-{{A}}.scope\n"),
+            mine,
+            None,
+        );
         says(&format!("{user}/docker/{{A}}\n"), mine, None);
         says(&format!("{user}/{{A}}\n"), mine, None);
         // A container whose tree was given to it.
@@ -298,7 +299,11 @@ mod tests {
         says("0::/docker/{A}/docker/{B}\n", None, Some("{A}"));
         says("0::/docker/{A}/nginx.service\n", None, Some("{A}"));
         // A service that has its tree (`Delegate=yes`).
-        says("0::/system.slice/job.service/{A}\n", Some("job.service"), None);
+        says(
+            "0::/system.slice/job.service/{A}\n",
+            Some("job.service"),
+            None,
+        );
         says("0::/lxc.payload.box/docker/{A}\n", None, None);
         says("0::/lxc/box/system.slice/nginx.service\n", None, None);
         // Hierarchies that disagree.
@@ -362,7 +367,10 @@ mod tests {
         let found = belonging(text);
         let fits = |kind: &str, value: Option<&str>| {
             value.is_none_or(|value| {
-                value.len() > 200 || format!("{kind}:{value}").parse::<crate::identity::Selector>().is_ok()
+                value.len() > 200
+                    || format!("{kind}:{value}")
+                        .parse::<crate::identity::Selector>()
+                        .is_ok()
             })
         };
         fits("systemd:id", found.unit)
@@ -371,8 +379,31 @@ mod tests {
     }
 
     const PIECES: &[&str] = &[
-        "0::", "1:name=systemd:", "2:cpu,cpuacct:", "/", ":", "\n", "..", "_", " ", "\u{0}", "é",
-        ".slice", ".scope", ".service", "system.slice", "user@1000.service", "docker", "docker-",
-        "cri-containerd-", ":cri-containerd:", "libpod-", "kubepods", "pod", A, B, "nginx.service",
+        "0::",
+        "1:name=systemd:",
+        "2:cpu,cpuacct:",
+        "/",
+        ":",
+        "\n",
+        "..",
+        "_",
+        " ",
+        "\u{0}",
+        "é",
+        ".slice",
+        ".scope",
+        ".service",
+        "system.slice",
+        "user@1000.service",
+        "docker",
+        "docker-",
+        "cri-containerd-",
+        ":cri-containerd:",
+        "libpod-",
+        "kubepods",
+        "pod",
+        A,
+        B,
+        "nginx.service",
     ];
 }

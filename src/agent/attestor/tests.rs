@@ -93,7 +93,12 @@ async fn another_user_shows_other_selectors() {
     let peer = world.meet(&mut other).await;
     assert_eq!((peer.uid(), peer.gid()), (61_234, 61_235));
     let other = peer.attest().await.unwrap();
-    for text in ["unix:uid:0", "unix:user:root", "unix:gid:0", "unix:group:root"] {
+    for text in [
+        "unix:uid:0",
+        "unix:user:root",
+        "unix:gid:0",
+        "unix:group:root",
+    ] {
         assert!(has(&root, text) && !has(&other, text), "{text}");
     }
     for text in [
@@ -125,7 +130,11 @@ async fn the_file_that_runs_is_told_by_path_and_digest() {
     fs::write(&program, "another").unwrap();
     fs::remove_file(world.folder.path().join("old")).unwrap();
     let selectors = peer.re_attest().await.unwrap();
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:path:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:path:"))
+    );
     assert!(has(&selectors, &digest));
 }
 
@@ -208,7 +217,7 @@ async fn who_got_the_connection_from_a_caller_that_ended_has_nothing() {
 #[tokio::test]
 async fn a_caller_that_ends_while_it_is_attested_has_all_or_nothing() {
     let world = World::new();
-    for round in 0..20 {
+    for round in 0..8 {
         let mut caller = Caller::begin();
         let peer = world.meet(&mut caller).await;
         let killed = async {
@@ -285,7 +294,11 @@ async fn a_file_beyond_the_bound_has_no_digest() {
     until_it_runs(peer.pid(), &program).await;
     let selectors = peer.attest().await.unwrap();
     assert!(has(&selectors, &format!("unix:path:{}", program.display())));
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:sha256:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:sha256:"))
+    );
     assert_eq!(world.attestor.digests.files_read(), 0);
 }
 
@@ -300,7 +313,11 @@ async fn a_name_with_a_space_is_no_selector() {
     caller.begins(&format!("exec {}", link.display()));
     until_it_runs(peer.pid(), &program).await;
     let selectors = peer.attest().await.unwrap();
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:path:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:path:"))
+    );
     assert!(has(&selectors, &sha256_of(&program)));
 }
 
@@ -319,10 +336,17 @@ async fn a_path_of_another_view_is_not_believed() {
     let peer = world.meet(&mut caller).await;
     let file = world.folder.path().join("script");
     fs::write(&file, script).unwrap();
-    caller.begins(&format!("exec /usr/bin/unshare -m /bin/sh {}", file.display()));
+    caller.begins(&format!(
+        "exec /usr/bin/unshare -m /bin/sh {}",
+        file.display()
+    ));
     until_it_runs(peer.pid(), &honest).await;
     let selectors = peer.attest().await.unwrap();
-    assert!(!texts(&selectors).iter().any(|text| text.starts_with("unix:path:")));
+    assert!(
+        !texts(&selectors)
+            .iter()
+            .any(|text| text.starts_with("unix:path:"))
+    );
     assert!(has(&selectors, &sha256_of(&rogue)));
 }
 
@@ -355,4 +379,33 @@ async fn holders_are_told_by_number_and_start() {
     let holder = format!("process:{}:{}", peer.pid(), peer.began());
     assert_eq!(peer.holder().0, holder);
     assert!(peer.began() > 0);
+}
+
+#[tokio::test]
+async fn a_caller_of_many_groups_shows_a_bounded_number() {
+    let world = World::new();
+    let groups: Vec<u32> = (100_000..103_000).collect();
+    let mut caller = Caller::of(61_234, &groups);
+    let selectors = world.meet(&mut caller).await.attest().await.unwrap();
+    let of_groups = texts(&selectors).into_iter();
+    let of_groups = of_groups.filter(|text| text.starts_with("unix:supplementary_gid:"));
+    assert_eq!(of_groups.count(), GROUPS_MAX);
+    assert!(has(&selectors, "unix:supplementary_gid:100001"));
+}
+
+#[tokio::test]
+async fn who_is_root_in_a_namespace_of_his_own_is_who_he_is_outside() {
+    let world = World::new();
+    let mut caller = Caller::of(61_234, &[61_234]);
+    let cat = fs::canonicalize("/bin/cat").unwrap();
+    let peer = world.meet(&mut caller).await;
+    caller.begins("exec /usr/bin/unshare -Ur /bin/cat");
+    until_it_runs(peer.pid(), &cat).await;
+    let map = fs::read_to_string(format!("/proc/{}/uid_map", peer.pid())).unwrap();
+    assert_eq!(
+        map.split_whitespace().collect::<Vec<_>>(),
+        ["0", "61234", "1"]
+    );
+    let selectors = peer.attest().await.unwrap();
+    assert!(has(&selectors, "unix:uid:61234") && !has(&selectors, "unix:uid:0"));
 }

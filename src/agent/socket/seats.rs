@@ -98,7 +98,10 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken();
         taken.all = taken.all.saturating_sub(1);
-        let left = taken.of_uid.get(&self.uid).map_or(0, |of| of.saturating_sub(1));
+        let left = taken
+            .of_uid
+            .get(&self.uid)
+            .map_or(0, |of| of.saturating_sub(1));
         if left == 0 {
             taken.of_uid.remove(&self.uid);
         } else {
