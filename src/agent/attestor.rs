@@ -1,7 +1,7 @@
 //! Who is calling on a local socket: one process, and what the kernel attests of it.
 //!
 //! ```text
-//! accept --SO_PEERCRED, SO_PEERPIDFD--> Peer --/proc, twice alike, alive before and after--> selectors
+//! accept --SO_PEERCRED, SO_PEERPIDFD--> Peer --/proc, twice alike, alive all along--> selectors
 //! ```
 //!
 //! Promises: selectors are of the process that connected, at one moment at which it lived. A
@@ -169,25 +169,25 @@ impl Attestor {
         let before = self.glance(peer, &folder).await?;
         let mut selectors = Selectors::default();
         selectors.add_glance(&before);
-        let seen = match &before.executable {
-            Some(path) if needs.executable() => {
-                let seen = self.digests.look(&folder, path, peer.uid()).await?;
-                let added = self.add_executable(&mut selectors, peer, &folder, &before, seen);
-                if !added.await? {
-                    return Ok(None);
-                }
-                seen
-            }
-            Some(_) | None => None,
+        let path = before.executable.as_deref();
+        let path = path.filter(|_| needs.executable());
+        let seen = match path {
+            Some(path) => self.digests.look(&folder, path, peer.uid()).await?,
+            None => None,
         };
+        if let Some(seen) = seen {
+            let added = self.add_executable(&mut selectors, peer, &folder, &before, seen, needs);
+            if !added.await? {
+                return Ok(None);
+            }
+        }
         if needs.names {
             self.add_names(&mut selectors, &before).await?;
         }
-        if let (Some(path), Some(_)) = (&before.executable, seen) {
-            let again = self.digests.look(&folder, path, peer.uid()).await?;
-            if again != seen {
-                return Ok(None);
-            }
+        if let Some(path) = path
+            && self.digests.look(&folder, path, peer.uid()).await? != seen
+        {
+            return Ok(None);
         }
         let after = self.glance(peer, &folder).await?;
         Ok((before == after).then_some(selectors))
@@ -218,16 +218,9 @@ impl Attestor {
         peer: &Peer,
         folder: &Arc<Folder>,
         glance: &Glance,
-        seen: Option<Seen>,
+        seen: Seen,
+        needs: Needs,
     ) -> Result<bool, AttestError> {
-        let needs = *self.needs.borrow();
-        let Some(seen) = seen else {
-            tracing::debug!(
-                pid = peer.pid(),
-                "the file that the caller runs is not visible"
-            );
-            return Ok(true);
-        };
         if needs.path && seen.is_here() {
             let path = glance.executable.as_deref().map(std::str::from_utf8);
             selectors.add("unix:path", path.and_then(Result::ok).unwrap_or_default());
@@ -278,11 +271,10 @@ struct Selectors(BTreeSet<Selector>);
 impl Selectors {
     /// Adds one; what is no legal selector is left out.
     fn add(&mut self, kind: &str, value: impl Display) {
-        match format!("{kind}:{value}").parse() {
-            Ok(selector) => {
-                self.0.insert(selector);
-            }
-            Err(_) => tracing::debug!(kind, "a property is no legal selector: it is left out"),
+        if let Ok(selector) = format!("{kind}:{value}").parse() {
+            self.0.insert(selector);
+        } else {
+            tracing::debug!(kind, "a property is no legal selector: it is left out");
         }
     }
 

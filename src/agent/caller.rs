@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
-use crate::agent::holdings::Holder;
+use crate::id::Holder;
 use crate::identity::Selector;
 
 /// The process at the other end of a connection; tonic's connect info of each request.

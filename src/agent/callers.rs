@@ -15,6 +15,24 @@ pub(crate) struct Caller {
     answers: BufReader<ChildStdout>,
 }
 
+/// Runs this test once more in a process of its own, for what is the whole process's: limits,
+/// the umask. True in that process, false in the one that ran it.
+#[track_caller]
+pub(crate) fn by_itself(test: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a word of a test to itself")]
+    if std::env::var_os(BY_ITSELF).is_some() {
+        return true;
+    }
+    let ran = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(BY_ITSELF, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "{ran:?}");
+    false
+}
+
 impl Caller {
     /// A process of root's.
     #[track_caller]
@@ -95,6 +113,7 @@ impl Drop for Caller {
     }
 }
 
+const BY_ITSELF: &str = "PROTEM_TEST_BY_ITSELF";
 const PROGRAM: &str = r#"
 import os, socket, sys
 held = []

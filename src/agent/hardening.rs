@@ -95,26 +95,15 @@ const CAP_IPC_LOCK: u64 = 1 << 14;
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
-    use std::process::Command;
 
     use nix::sys::prctl::get_dumpable;
 
     use super::*;
+    use crate::agent::callers::by_itself;
 
-    const BY_ITSELF: &str = "PROTEM_TEST_BY_ITSELF";
-
-    /// Runs in a process of its own: the umask and the lock are the whole process's.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a word of this test to itself")]
     fn a_whole_process_is_hardened() {
-        if std::env::var_os(BY_ITSELF).is_none() {
-            let name = "agent::hardening::tests::a_whole_process_is_hardened";
-            let ran = Command::new(std::env::current_exe().unwrap())
-                .args([name, "--exact", "--nocapture"])
-                .env(BY_ITSELF, "1")
-                .output()
-                .unwrap();
-            assert!(ran.status.success(), "{ran:?}");
+        if !by_itself("agent::hardening::tests::a_whole_process_is_hardened") {
             return;
         }
         let memory = harden().unwrap();

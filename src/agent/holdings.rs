@@ -12,7 +12,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use crate::id::Instance;
 use crate::identity::{SpiffeId, Subject, TrustDomain};
 use crate::scope::{Scope, SvidName};
 use crate::time::{Seconds, Timestamp};
@@ -156,27 +155,6 @@ pub(crate) enum Wants {
         /// elevation where none is open.
         scopes: BTreeMap<(Subject, Scope), bool>,
     },
-}
-
-/// One running holder at this agent, as elevations are bound to it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Holder(pub(crate) String);
-
-impl Holder {
-    /// Every process of the subject at this agent together.
-    pub(crate) fn host() -> Self {
-        Self("host".to_owned())
-    }
-
-    /// One process, told by its pid and the moment it began, in clock ticks since boot.
-    pub(crate) fn process(pid: u32, began: u64) -> Self {
-        Self(format!("process:{pid}:{began}"))
-    }
-
-    /// As the server calls it.
-    pub(crate) fn instance(&self, agent: &SpiffeId) -> Instance {
-        Instance::of_holder(agent, &self.0)
-    }
 }
 
 impl Holdings {

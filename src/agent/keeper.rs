@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::agent::holdings::{Holder, Holdings, Wants};
+use crate::agent::holdings::{Holdings, Wants};
 use crate::agent::news::News;
+use crate::id::Holder;
 use crate::identity::Selector;
 use crate::proto::agent::HeldStatus;
 

@@ -13,8 +13,8 @@ use tonic::Extensions;
 
 use crate::agent::attestor::Peer;
 use crate::agent::caller::Caller;
-use crate::agent::holdings::Holder;
 use crate::agent::refusal::Refusal;
+use crate::id::Holder;
 use crate::identity::Selector;
 
 /// How a caller is attested. The attestor does it by the kernel's word; tests say what they like.

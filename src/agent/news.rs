@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::holdings::{AgentEntry, Holder};
+use crate::agent::holdings::AgentEntry;
+use crate::id::Holder;
 use crate::id::{ElevationId, Instance};
 use crate::identity::{SpiffeId, Subject, TrustDomain};
 use crate::proto::agent::change::What;

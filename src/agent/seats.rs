@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::agent::holdings::Holder;
+use crate::id::Holder;
 
 /// Seats of one kind.
 pub(crate) struct Seats {

@@ -6,7 +6,7 @@
 //!
 //! Promises: a socket lies in a folder that only root and the agent can change, or not at all; one
 //! agent serves it. Somebody who removes or replaces it is noticed within a second, and it is made
-//! anew where that is safe. Each connection knows its process ([`Peer`]) and ends with it. Every
+//! anew where that is safe. Each connection knows its process (a `Peer`) and ends with it. Every
 //! user has few connections, root always has some. Failing to accept is a pause, never an end.
 //! Refuses: abstract sockets, which have neither owner nor mode; and who has connected but can't be
 //! told for certain.
@@ -23,7 +23,6 @@ mod seats;
 use std::io;
 use std::path::PathBuf;
 
-pub(crate) use crate::agent::attestor::Peer;
 pub(crate) use crate::agent::socket::incoming::{Incoming, SocketState, Tally};
 pub(crate) use crate::agent::socket::local::Local;
 pub(crate) use crate::agent::socket::place::Place;
@@ -61,7 +60,9 @@ pub(crate) enum SocketError {
     #[error("the folder `{}` is a symbolic link; write the path that it leads to", .0.display())]
     FolderIsLink(PathBuf),
     /// Others may write to a folder.
-    #[error("others may write to `{}`; choose a folder of its own, or run `chmod go-w`", .0.display())]
+    #[error(
+        "others may write to `{}`; choose a folder of its own, or run `chmod go-w`", .0.display()
+    )]
     FolderIsOpen(PathBuf),
     /// It is no folder.
     #[error("`{}` is no folder; choose another path", .0.display())]

@@ -25,12 +25,13 @@ use tonic_health::server::HealthReporter;
 pub(crate) use crate::agent::stand::mint::Root;
 
 use crate::agent::holdings::{
-    AgentEntry, Bundles, Elevated, Generation, Holder, Holdings, Identity, Svid, Wants,
+    AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid, Wants,
 };
 use crate::agent::keeper::{Followed, FollowerId, Keeper, Order};
 use crate::agent::local_caller::{Attest, AttestFailure, LocalCaller};
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket};
 use crate::client::{Client, Proof};
+use crate::id::Holder;
 use crate::id::entropy::Entropy;
 use crate::identity::{Selector, Subject};
 use crate::proto::agent::StatusResponse;

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crate::id::Instance;
 
 /// One running holder among those that an agent attests, in the agent's own words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Holder(String);
 
 /// The text names no holder.
@@ -19,6 +19,18 @@ pub struct Holder(String);
 pub struct HolderError;
 
 impl Holder {
+    /// Every process of a subject at one agent together.
+    #[must_use]
+    pub fn host() -> Self {
+        Self("host".to_owned())
+    }
+
+    /// One process, told by its number and the moment at which it began, in clock ticks since boot.
+    #[must_use]
+    pub fn process(pid: u32, began: u64) -> Self {
+        Self(format!("process:{pid}:{began}"))
+    }
+
     /// As the agent wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Inode {
     device: u64,
-    inode: u64,
+    number: u64,
     bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
@@ -273,7 +273,7 @@ impl Inode {
     fn of(stat: &Metadata) -> Self {
         Self {
             device: stat.dev(),
-            inode: stat.ino(),
+            number: stat.ino(),
             bytes: stat.size(),
             modified: (stat.mtime(), stat.mtime_nsec()),
             changed: (stat.ctime(), stat.ctime_nsec()),
@@ -350,7 +350,7 @@ mod tests {
     fn inode(number: u64) -> Inode {
         Inode {
             device: 1,
-            inode: number,
+            number,
             bytes: 10,
             modified: (100, 0),
             changed: (100, 0),

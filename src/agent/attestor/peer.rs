@@ -1,14 +1,15 @@
 //! The process at the other end of one connection.
 //!
 //! The kernel tells who connected: user, group and number as of that moment, and a pidfd, which
-//! means that process for ever. A kernel before 6.5 has no pidfd to tell; then the number is opened,
-//! and a process that is so young that the number may have been another's is refused.
+//! means that process for ever. A kernel before 6.5 tells no pidfd; then the number is opened, and
+//! a process that is so young that the number may have been another's is refused.
 //!
 //! Promises: a peer means one process; when it ends, that is seen at once.
 //! Refuses: to take a number for a process.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,7 +22,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::agent::attestor::proc_folder::{self, Folder, Glance, Proc};
 use crate::agent::attestor::{AttestError, Attestor};
-use crate::agent::holdings::Holder;
+use crate::id::Holder;
 use crate::identity::Selector;
 
 /// Who is at the other end.
@@ -69,8 +70,7 @@ impl Attestor {
         if !certain && (waited || self.is_young(began)) {
             return Err(AttestError::Uncertain);
         }
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE);
-        let pidfd = pidfd.map_err(AttestError::Files)?;
+        let pidfd = watched(pidfd).map_err(AttestError::Files)?;
         Ok(Peer {
             pid,
             uid,
@@ -194,6 +194,15 @@ impl fmt::Debug for Peer {
             .field("pidfd", &self.pidfd.as_raw_fd())
             .finish_non_exhaustive()
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "its unsafe successor is for values whose descriptor may be closed or change under \
+              it; an `OwnedFd` keeps one and the same open until it is dropped"
+)]
+fn watched(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
 fn open(pid: i32) -> Result<OwnedFd, AttestError> {

@@ -10,7 +10,6 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
@@ -82,12 +81,16 @@ impl Proc {
     /// The folder of the process that `pidfd` means and whose number is `pid`.
     pub(super) fn folder(&self, pid: u32, pidfd: BorrowedFd<'_>) -> Result<Folder, AttestError> {
         let folder = rustix::fs::openat(&self.root, pid.to_string(), FOLDER, Mode::empty());
-        let folder = folder.map_err(unreadable("folder"))?;
         // While that process is there, its number is nobody else's: so the folder is its own.
         if has_ended(pidfd) {
             return Err(AttestError::Gone);
         }
-        Ok(Folder { folder })
+        match folder {
+            Ok(folder) => Ok(Folder { folder }),
+            // It is there, and hidden (`hidepid`).
+            Err(Errno::NOENT) => Err(unreadable("folder")(Errno::ACCESS)),
+            Err(fault) => Err(unreadable("folder")(fault)),
+        }
     }
 }
 
@@ -135,10 +138,9 @@ impl Folder {
     fn executable(&self) -> Result<Option<Vec<u8>>, AttestError> {
         match rustix::fs::readlinkat(&self.folder, EXECUTABLE, Vec::new()) {
             Ok(path) => Ok(Some(path.into_bytes())),
-            // Another user's, and this process is not root: no right is made of it.
-            Err(Errno::ACCESS | Errno::PERM) => Ok(None),
-            // Of a kernel thread, or of one that is ending: the rest tells.
-            Err(Errno::NOENT) => Ok(None),
+            // Another user's, and this process is not root: no right is made of it. Or of one that
+            // is ending, or has none (a kernel thread): the rest tells.
+            Err(Errno::ACCESS | Errno::PERM | Errno::NOENT) => Ok(None),
             Err(fault) => Err(unreadable(EXECUTABLE)(fault)),
         }
     }
@@ -230,6 +232,8 @@ const CGROUP_BYTES_MAX: u64 = 64 * 1_024;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
 
     #[test]

@@ -217,7 +217,7 @@ async fn who_got_the_connection_from_a_caller_that_ended_has_nothing() {
 #[tokio::test]
 async fn a_caller_that_ends_while_it_is_attested_has_all_or_nothing() {
     let world = World::new();
-    for round in 0..20 {
+    for round in 0..8 {
         let mut caller = Caller::begin();
         let peer = world.meet(&mut caller).await;
         let killed = async {
@@ -377,6 +377,35 @@ async fn holders_are_told_by_number_and_start() {
     let peer = world.meet(&mut caller).await;
     assert_eq!(peer.pid(), caller.pid());
     let holder = format!("process:{}:{}", peer.pid(), peer.began());
-    assert_eq!(peer.holder().0, holder);
+    assert_eq!(peer.holder().as_str(), holder);
     assert!(peer.began() > 0);
+}
+
+#[tokio::test]
+async fn a_caller_of_many_groups_shows_a_bounded_number() {
+    let world = World::new();
+    let groups: Vec<u32> = (100_000..103_000).collect();
+    let mut caller = Caller::of(61_234, &groups);
+    let selectors = world.meet(&mut caller).await.attest().await.unwrap();
+    let of_groups = texts(&selectors).into_iter();
+    let of_groups = of_groups.filter(|text| text.starts_with("unix:supplementary_gid:"));
+    assert_eq!(of_groups.count(), GROUPS_MAX);
+    assert!(has(&selectors, "unix:supplementary_gid:100001"));
+}
+
+#[tokio::test]
+async fn who_is_root_in_a_namespace_of_his_own_is_who_he_is_outside() {
+    let world = World::new();
+    let mut caller = Caller::of(61_234, &[61_234]);
+    let cat = fs::canonicalize("/bin/cat").unwrap();
+    let peer = world.meet(&mut caller).await;
+    caller.begins("exec /usr/bin/unshare -Ur /bin/cat");
+    until_it_runs(peer.pid(), &cat).await;
+    let map = fs::read_to_string(format!("/proc/{}/uid_map", peer.pid())).unwrap();
+    assert_eq!(
+        map.split_whitespace().collect::<Vec<_>>(),
+        ["0", "61234", "1"]
+    );
+    let selectors = peer.attest().await.unwrap();
+    assert!(has(&selectors, "unix:uid:61234") && !has(&selectors, "unix:uid:0"));
 }

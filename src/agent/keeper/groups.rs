@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::agent::holdings::{AgentEntry, Ask, Generation, Holder, Holdings, Wants};
+use crate::agent::holdings::{AgentEntry, Ask, Generation, Holdings, Wants};
 use crate::agent::keeper::items::ItemKey;
 use crate::agent::keeper::{FollowerId, GroupId};
+use crate::id::Holder;
 use crate::identity::{Selector, Subject};
 use crate::scope::Scope;
 

@@ -11,13 +11,14 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::agent::holdings::{AgentEntry, Ask, Bundles, Generation, Holder, Svid, Wants};
+use crate::agent::holdings::{AgentEntry, Ask, Bundles, Generation, Svid, Wants};
 use crate::agent::keeper::groups::{Group, Groups};
 use crate::agent::keeper::house::telling::first_view;
 use crate::agent::keeper::items::{ItemKey, Items};
 use crate::agent::keeper::{Followed, FollowerId, GroupId};
 use crate::agent::news::{Image, News, Standing, ToldElevation};
 use crate::id::ElevationId;
+use crate::id::Holder;
 use crate::identity::{Selector, SpiffeId, Subject, TrustDomain};
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};

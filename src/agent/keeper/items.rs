@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::agent::holdings::{Holder, Svid};
+use crate::agent::holdings::Svid;
 use crate::agent::keeper::GroupId;
 use crate::id::ElevationId;
+use crate::id::Holder;
 use crate::identity::Subject;
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};

@@ -125,7 +125,7 @@ fn request(key: &ItemKey) -> Result<(PrivateKey, SvidRequest), PrivateKeyError> 
         ItemKey::Base(_) => (None, None),
         ItemKey::Elevated {
             elevation, holder, ..
-        } => (Some(elevation.to_string()), Some(holder.0.clone())),
+        } => (Some(elevation.to_string()), Some(holder.to_string())),
     };
     let request = SvidRequest {
         csr: write_request(&private)?,

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::attestor::{Attestor, Needs};
-use crate::agent::holdings::{Generation, Holder};
+use crate::agent::holdings::Generation;
 use crate::agent::keeper::Order;
 use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
 use crate::agent::keeper::items::{Item, ItemKey};
@@ -22,6 +22,7 @@ use crate::agent::keeper::mint::{Outcome, mint};
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
+use crate::id::Holder;
 use crate::identity::{SpiffeId, Subject};
 use crate::proto::agent::HeldStatus;
 use crate::scope::Scope;
@@ -200,7 +201,7 @@ async fn ask(
         on_demand: true,
         reason: Some(format!("asked for at the moment of use, at {agent}")),
         instances: Some(Instances::Word("one".to_owned())),
-        holder: Some(Holder::host().0),
+        holder: Some(Holder::host().to_string()),
         ..ElevationRequest::default()
     };
     let answer = match client.elevate(&request).await {

@@ -4,9 +4,10 @@
 //! asked for, his process or his host, and to nothing that he could name otherwise.
 //! Refuses: an elevation for many instances. Who needs that asks the server himself.
 
-use crate::agent::holdings::{Holder, Holdings};
+use crate::agent::holdings::Holdings;
 use crate::agent::refusal::Refusal;
 use crate::client::routes;
+use crate::id::Holder;
 use crate::identity::Subject;
 use crate::proto::agent::{ElevateRequest, ElevateResponse};
 use crate::scope::Scope;
@@ -44,7 +45,7 @@ pub(crate) fn request(
     asked: ElevateRequest,
     scope: &Scope,
     subject: &Subject,
-    _holder: &Holder,
+    holder: &Holder,
 ) -> ElevationRequest {
     let given = |text: String| (!text.is_empty()).then_some(text);
     ElevationRequest {
@@ -55,6 +56,7 @@ pub(crate) fn request(
         instances: Some(Instances::Word("one".to_owned())),
         break_glass: asked.break_glass,
         subject: Some(subject.to_string()),
+        holder: Some(holder.to_string()),
         ..ElevationRequest::default()
     }
 }

@@ -1,8 +1,8 @@
 //! The connections of one socket as a stream, as tonic takes them.
 //!
-//! Promises: the stream never fails and never ends; where accepting fails it pauses and goes on. Who
-//! is refused costs nothing that stays. It keeps watch over its socket by itself, and removes it
-//! when it is dropped.
+//! Promises: the stream never fails and never ends; where accepting fails it pauses and goes on.
+//! Who is refused costs nothing that stays. It keeps watch over its socket by itself, and removes
+//! it when it is dropped.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -130,7 +130,9 @@ impl Incoming {
             .send_if_modified(|state| set(state, SocketState::Lost));
         if first {
             self.tally.losses.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(socket = %path, ?found, lock, "somebody removed or replaced the socket");
+            tracing::error!(
+                socket = %path, ?found, lock, "somebody removed or replaced the socket"
+            );
         }
         let made = match found {
             // Only the lock's file is gone: the socket stays as it is.
@@ -192,11 +194,12 @@ impl Incoming {
         let socket = self.place.path.display();
         match refused {
             Refused::Full => {
-                tracing::warn!(%socket, kept_back, "a caller is refused: all connections are taken");
+                let why = "all connections are taken";
+                tracing::warn!(%socket, kept_back, why, "a caller is refused");
             }
             Refused::FullOfUid(uid) => {
-                let what = "a caller is refused: his user has too many connections";
-                tracing::warn!(%socket, kept_back, uid, what);
+                let why = "his user has too many connections";
+                tracing::warn!(%socket, kept_back, uid, why, "a caller is refused");
             }
             Refused::Unknown(error) => {
                 let error: &dyn Error = error;

@@ -1,8 +1,8 @@
 //! The place of one socket: its path, its lock, and how it is made, watched and removed.
 //!
 //! Promises: nobody connects before owner and mode are set. What is replaced is a socket of our own
-//! on which nobody listens, under a lock that one agent holds: no moment lets two agents in. What is
-//! removed at the end is our own socket and no other.
+//! on which nobody listens, under a lock that one agent holds: no moment lets two agents in. What
+//! is removed at the end is our own socket and no other.
 //! Refuses: files, links and other people's sockets in its place.
 
 use std::fs::{self, File, OpenOptions, Permissions};

@@ -4,9 +4,10 @@
 //! a no it is not asked for again for a while.
 //! Refuses: more than [`ASKS_MAX`] scopes at once.
 
-use crate::agent::holdings::{Ask, Holder};
+use crate::agent::holdings::Ask;
 use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
 use crate::agent::news::{Serves, Standing, ToldElevation};
+use crate::id::Holder;
 use crate::identity::Subject;
 use crate::scope::Scope;
 use crate::time::Timestamp;

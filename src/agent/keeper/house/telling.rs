@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::agent::holdings::{
-    AgentEntry, Bundles, Elevated, Generation, Holder, Holdings, Identity, Svid,
-};
+use crate::agent::holdings::{AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid};
 use crate::agent::keeper::GroupId;
 use crate::agent::keeper::groups::Told;
 use crate::agent::keeper::house::House;
 use crate::agent::keeper::items::ItemKey;
+use crate::id::Holder;
 use crate::identity::Subject;
 use crate::time::Timestamp;
 
