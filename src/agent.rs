@@ -15,6 +15,7 @@
 //! Refuses: callers that no entry's selectors fit, and to believe an answer of the server that it
 //! did not check.
 
+pub(crate) mod authority;
 pub(crate) mod holdings;
 pub(crate) mod keeper;
 pub(crate) mod local;

@@ -24,6 +24,7 @@ use tonic_health::server::HealthReporter;
 
 pub(crate) use crate::agent::stand::mint::Root;
 
+use crate::agent::authority::AnyAuthority;
 use crate::agent::holdings::{
     AgentEntry, Bundles, Elevated, Generation, Holder, Holdings, Identity, Svid, Wants,
 };
@@ -194,6 +195,7 @@ impl Stand {
         let listener = UnixListenerStream::new(UnixListener::bind(&path).unwrap());
         let connections = listener.map(move |stream| {
             let caller = caller.clone();
+            let stream = stream.map(AnyAuthority::new);
             stream.map(|stream| Attested { stream, caller })
         });
         let task = spawn(async move {
@@ -298,7 +300,7 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHa
 }
 
 struct Attested {
-    stream: UnixStream,
+    stream: AnyAuthority<UnixStream>,
     caller: LocalCaller,
 }
 
