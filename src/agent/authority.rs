@@ -1,9 +1,10 @@
 //! A connection whose `:authority` may be the path of a Unix socket.
 //!
-//! Clients built on gRPC's C core (Python, C++, Ruby, PHP) and on Netty name the socket's path as the
-//! authority, percent-encoded or plain. The HTTP/2 library refuses what is no authority of RFC 3986
-//! (h2 pull request 487), and with it every one of these clients. Over a Unix socket the authority
-//! means nothing, so that the bytes in question are replaced before the library reads them.
+//! Clients built on gRPC's C core (Python, C++, Ruby, PHP) and on Netty name the socket's path as
+//! the authority, percent-encoded or plain. The HTTP/2 library refuses what is no authority of RFC
+//! 3986 (h2 pull request 487), and with it every one of these clients. Over a Unix socket the
+//! authority means nothing, so that the bytes in question are replaced before the library reads
+//! them.
 //!
 //! Promises: only `%` and `/` in the value of a literal `:authority` of a HEADERS frame become `-`;
 //! all else passes as it came, and no length changes. What is held back is one HEADERS frame, of at

@@ -166,20 +166,13 @@ impl Stand {
     }
 
     /// Serves until it is dropped.
-    pub(crate) async fn serve(&self) -> Served {
+    pub(crate) fn serve(&self) -> Served {
         self.serve_with(SocketLimits::standard(), HealthReporter::new())
-            .await
     }
 
-    pub(crate) async fn serve_with(&self, limits: SocketLimits, health: HealthReporter) -> Served {
+    pub(crate) fn serve_with(&self, limits: SocketLimits, health: HealthReporter) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("workload.sock");
-        let bundle = folder.path().join("bundle.pem");
-        std::fs::write(
-            &bundle,
-            crate::x509::write_pem("CERTIFICATE", &self.root.der),
-        )
-        .unwrap();
         let (status, statuses) = watch::channel(Arc::new(StatusResponse::default()));
         let socket = WorkloadSocket {
             keeper: self.keeper.clone(),

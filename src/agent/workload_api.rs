@@ -2,7 +2,7 @@
 //!
 //! | Method | Answer |
 //! |---|---|
-//! | `FetchX509SVID` | a stream of everything that the caller holds, at once and after each change |
+//! | `FetchX509SVID` | a stream of all that the caller holds, at once and after each change |
 //! | `FetchX509Bundles` | a stream of the bundles that he is to trust |
 //! | `FetchJWTSVID`, `FetchJWTBundles`, `ValidateJWTSVID` | `Unimplemented` |
 //!
@@ -109,11 +109,6 @@ impl SpiffeWorkloadApi for WorkloadApi {
 
 /// Lets requests pass that carry `workload.spiffe.io: true` exactly once (SPIFFE Workload Endpoint
 /// 3): a server that is talked into asking for a stranger cannot set it.
-#[expect(
-    clippy::result_large_err,
-    clippy::needless_pass_by_value,
-    reason = "the shape of tonic's interceptors"
-)]
 pub(crate) fn with_header(request: Request<()>) -> Result<Request<()>, Status> {
     let mut values = request.metadata().get_all(HEADER).iter();
     let right = values.next().is_some_and(|value| value == HEADER_VALUE);
@@ -207,7 +202,7 @@ mod tests {
     async fn the_rust_client_takes_what_is_held() {
         let stand = Stand::new();
         hold(&stand, 1);
-        let served = stand.serve().await;
+        let served = stand.serve();
         let client = WorkloadApiClient::connect_to(endpoint(&served))
             .await
             .unwrap();
@@ -232,7 +227,7 @@ mod tests {
     async fn the_rust_source_takes_an_update_and_is_told_of_the_end() {
         let stand = Stand::new();
         hold(&stand, 1);
-        let served = stand.serve().await;
+        let served = stand.serve();
         let source = X509Source::builder().endpoint(endpoint(&served));
         let source = source.build().await.unwrap();
         let serial = || source.svid().unwrap().leaf().as_bytes().to_vec();
@@ -258,7 +253,7 @@ mod tests {
     async fn the_python_client_takes_what_is_held_each_update_and_the_end() {
         let stand = Stand::new();
         hold(&stand, 1);
-        let served = stand.serve().await;
+        let served = stand.serve();
         let ids = json!([A, B, "spiffe://td/a/scope/db.read"]);
         let both = json!({ "td": 1, "friend": 1 });
         let told = Python::start("svids", &served).says().await;
@@ -294,7 +289,7 @@ mod tests {
     async fn a_client_without_the_header_is_turned_away_by_every_method() {
         let stand = Stand::new();
         hold(&stand, 1);
-        let served = stand.serve().await;
+        let served = stand.serve();
         let mut bare = Python::start("bare", &served);
         for method in [
             "FetchX509SVID",
