@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
+use tonic::transport::server::Connected;
 
 /// A stream whose reading side is made readable.
 #[derive(Debug)]
@@ -48,11 +49,6 @@ impl<S> AnyAuthority<S> {
             passed: 0,
             next: Next::Bytes(PREFACE_BYTES),
         }
-    }
-
-    /// The connection.
-    pub(crate) const fn stream(&self) -> &S {
-        &self.stream
     }
 
     /// Reads on in what came, as far as it is whole.
@@ -98,6 +94,14 @@ impl<S> AnyAuthority<S> {
                 }
             }
         }
+    }
+}
+
+impl<S: Connected> Connected for AnyAuthority<S> {
+    type ConnectInfo = S::ConnectInfo;
+
+    fn connect_info(&self) -> S::ConnectInfo {
+        self.stream.connect_info()
     }
 }
 

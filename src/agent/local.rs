@@ -34,7 +34,7 @@ use crate::wire::elevation::ElevationView;
 use crate::wire::problem::ProblemKind;
 
 /// The service.
-pub(crate) struct Local {
+pub(crate) struct LocalCalls {
     keeper: Keeper,
     clock: Arc<dyn Clock>,
     server: Arc<Client>,
@@ -44,7 +44,7 @@ pub(crate) struct Local {
     calls: Arc<Seats>,
 }
 
-/// The parts of [`Local`].
+/// The parts of [`LocalCalls`].
 pub(crate) struct LocalParts {
     /// What callers hold.
     pub(crate) keeper: Keeper,
@@ -58,7 +58,7 @@ pub(crate) struct LocalParts {
     pub(crate) own_uid: u32,
 }
 
-impl Local {
+impl LocalCalls {
     /// The service from its parts.
     pub(crate) fn new(parts: LocalParts) -> Self {
         Self {
@@ -162,7 +162,7 @@ impl Local {
 }
 
 #[tonic::async_trait]
-impl LocalAgent for Local {
+impl LocalAgent for LocalCalls {
     async fn elevate(
         &self,
         request: Request<ElevateRequest>,
@@ -236,8 +236,8 @@ mod tests {
 
     const A: &str = "spiffe://td/a";
 
-    fn local(stand: &Stand, status: StatusResponse) -> Local {
-        Local::new(LocalParts {
+    fn local(stand: &Stand, status: StatusResponse) -> LocalCalls {
+        LocalCalls::new(LocalParts {
             keeper: stand.keeper.clone(),
             clock: stand.clock.clone(),
             server: Arc::new(stand.nowhere()),

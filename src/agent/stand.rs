@@ -188,8 +188,8 @@ impl Stand {
         let listener = UnixListenerStream::new(UnixListener::bind(&path).unwrap());
         let connections = listener.map(move |stream| {
             let caller = caller.clone();
-            let stream = stream.map(AnyAuthority::new);
-            stream.map(|stream| Attested { stream, caller })
+            let stream = stream.map(|stream| Attested { stream, caller });
+            stream.map(AnyAuthority::new)
         });
         let task = spawn(async move {
             router.serve_with_incoming(connections).await.unwrap();
@@ -293,7 +293,7 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHa
 }
 
 struct Attested {
-    stream: AnyAuthority<UnixStream>,
+    stream: UnixStream,
     caller: LocalCaller,
 }
 

@@ -27,7 +27,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::agent::keeper::Keeper;
-use crate::agent::local::{Local, LocalParts};
+use crate::agent::local::{LocalCalls, LocalParts};
 use crate::agent::seats::Seats;
 use crate::agent::workload_api::{WorkloadApi, with_header};
 use crate::client::Client;
@@ -92,7 +92,7 @@ impl WorkloadSocket {
         let api = SpiffeWorkloadApiServer::new(api)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
             .max_encoding_message_size(ANSWER_BYTES_MAX);
-        let local = Local::new(LocalParts {
+        let local = LocalCalls::new(LocalParts {
             keeper: self.keeper,
             clock: self.clock,
             server: self.server,
@@ -152,7 +152,7 @@ fn reflection() -> Builder<'static> {
 
 const SERVICES: [&str; 2] = [
     SpiffeWorkloadApiServer::<WorkloadApi>::NAME,
-    LocalAgentServer::<Local>::NAME,
+    LocalAgentServer::<LocalCalls>::NAME,
 ];
 
 /// Requests are empty or a few short texts.
