@@ -16,6 +16,7 @@
 //! did not check.
 
 mod attestor;
+mod authority;
 mod caller;
 #[cfg(test)]
 mod callers;
@@ -38,7 +39,7 @@ mod sds;
 mod seats;
 mod socket;
 #[cfg(test)]
-mod stand;
+pub(crate) mod stand;
 mod status;
 mod uses;
 mod workload_api;

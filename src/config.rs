@@ -2,8 +2,8 @@
 //!
 //! Promises: unknown keys are refused; every field is documented in
 //! `deploy/config/server.toml`, which a test reads; secrets appear as paths only.
-//! Refuses: environment variables. What a server does is in its file; clients of an agent honour the
-//! one that the SPIFFE standard gives them.
+//! Refuses: environment variables. What a server does is in its file; clients of an agent honour
+//! the one that the SPIFFE standard gives them.
 
 mod agent;
 mod endpoint;

@@ -1,9 +1,9 @@
 //! What the agent does for a local caller beside the Workload API: ask for elevations, and tell how
 //! it fares.
 //!
-//! Promises: every call attests its caller anew; an elevation is asked for in the name of one of his
-//! own subjects, and only its subject hears of it. What the server says goes to the caller in the
-//! server's words.
+//! Promises: every call attests its caller anew; an elevation is asked for in the name of one of
+//! his own subjects, and only its subject hears of it. What the server says goes to the caller in
+//! the server's words.
 //! Refuses: more calls at once, and a faster pace of asking, than the named bounds.
 
 mod ask;
@@ -38,7 +38,7 @@ pub(crate) type StatusSource =
     Arc<dyn Fn() -> BoxFuture<'static, Result<StatusResponse, Ending>> + Send + Sync>;
 
 /// The service.
-pub(crate) struct Local {
+pub(crate) struct LocalCalls {
     keeper: Keeper,
     clock: Arc<dyn Clock>,
     server: Arc<Client>,
@@ -48,7 +48,7 @@ pub(crate) struct Local {
     calls: Arc<Seats>,
 }
 
-/// The parts of [`Local`].
+/// The parts of [`LocalCalls`].
 pub(crate) struct LocalParts {
     /// What callers hold.
     pub(crate) keeper: Keeper,
@@ -62,7 +62,7 @@ pub(crate) struct LocalParts {
     pub(crate) own_uid: u32,
 }
 
-impl Local {
+impl LocalCalls {
     /// The service from its parts.
     pub(crate) fn new(parts: LocalParts) -> Self {
         Self {
@@ -166,7 +166,7 @@ impl Local {
 }
 
 #[tonic::async_trait]
-impl LocalAgent for Local {
+impl LocalAgent for LocalCalls {
     async fn elevate(
         &self,
         request: Request<ElevateRequest>,
@@ -240,8 +240,8 @@ mod tests {
 
     const A: &str = "spiffe://td/a";
 
-    fn local(stand: &Stand, status: StatusResponse) -> Local {
-        Local::new(LocalParts {
+    fn local(stand: &Stand, status: StatusResponse) -> LocalCalls {
+        LocalCalls::new(LocalParts {
             keeper: stand.keeper.clone(),
             clock: stand.clock.clone(),
             server: Arc::new(stand.nowhere()),

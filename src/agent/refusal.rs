@@ -1,8 +1,8 @@
 //! Why a local caller gets nothing, as a gRPC status.
 //!
 //! Promises: the one place that chooses codes for the sockets of the Workload API and of
-//! [`crate::proto::agent`]; the codes are those of the SPIFFE Workload Endpoint, section 6, so that a
-//! client knows whether to come back. Every text says what to do.
+//! [`crate::proto::agent`]; the codes are those of the SPIFFE Workload Endpoint, section 6, so that
+//! a client knows whether to come back. Every text says what to do.
 //! Refuses: inner causes. Why an attestation failed is in the agent's log, not in the answer.
 
 use tonic::{Code, Status};

@@ -15,10 +15,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 use tonic::transport::server::Router;
 
 use crate::agent::attestor::Attestor;
+use crate::agent::authority::AnyAuthority;
 use crate::agent::deny_list::DenyList;
 use crate::agent::envoy;
 use crate::agent::hardening::{HardeningError, harden};
@@ -260,6 +262,7 @@ impl Parts {
         let stop = self.lifecycle.stop.clone().cancelled_owned();
         let path = path.to_owned();
         self.lifecycle.tracker.spawn(async move {
+            let incoming = incoming.map(|local| local.map(AnyAuthority::new));
             let served = router.serve_with_incoming_shutdown(incoming, stop).await;
             if let Err(error) = served {
                 let error: &dyn std::error::Error = &error;

@@ -24,6 +24,7 @@ use tonic_health::server::HealthReporter;
 
 pub(crate) use crate::agent::stand::mint::Root;
 
+use crate::agent::authority::AnyAuthority;
 use crate::agent::holdings::{
     AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid, Wants,
 };
@@ -166,12 +167,11 @@ impl Stand {
     }
 
     /// Serves until it is dropped.
-    pub(crate) async fn serve(&self) -> Served {
+    pub(crate) fn serve(&self) -> Served {
         self.serve_with(SocketLimits::standard(), HealthReporter::new())
-            .await
     }
 
-    pub(crate) async fn serve_with(&self, limits: SocketLimits, health: HealthReporter) -> Served {
+    pub(crate) fn serve_with(&self, limits: SocketLimits, health: HealthReporter) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("workload.sock");
         let (status, statuses) = watch::channel(Arc::new(StatusResponse::default()));
@@ -192,7 +192,8 @@ impl Stand {
         let listener = UnixListenerStream::new(UnixListener::bind(&path).unwrap());
         let connections = listener.map(move |stream| {
             let caller = caller.clone();
-            stream.map(|stream| Attested { stream, caller })
+            let stream = stream.map(|stream| Attested { stream, caller });
+            stream.map(AnyAuthority::new)
         });
         let task = spawn(async move {
             router.serve_with_incoming(connections).await.unwrap();

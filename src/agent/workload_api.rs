@@ -2,7 +2,7 @@
 //!
 //! | Method | Answer |
 //! |---|---|
-//! | `FetchX509SVID` | a stream of everything that the caller holds, at once and after each change |
+//! | `FetchX509SVID` | a stream of all that the caller holds, at once and after each change |
 //! | `FetchX509Bundles` | a stream of the bundles that he is to trust |
 //! | `FetchJWTSVID`, `FetchJWTBundles`, `ValidateJWTSVID` | `Unimplemented` |
 //!
@@ -109,11 +109,6 @@ impl SpiffeWorkloadApi for WorkloadApi {
 
 /// Lets requests pass that carry `workload.spiffe.io: true` exactly once (SPIFFE Workload Endpoint
 /// 3): a server that is talked into asking for a stranger cannot set it.
-#[expect(
-    clippy::result_large_err,
-    clippy::needless_pass_by_value,
-    reason = "the shape of tonic's interceptors"
-)]
 pub(crate) fn with_header(request: Request<()>) -> Result<Request<()>, Status> {
     let mut values = request.metadata().get_all(HEADER).iter();
     let right = values.next().is_some_and(|value| value == HEADER_VALUE);
@@ -132,3 +127,190 @@ fn tell(refusal: Refusal, kind: Kind, pid: u32, uid: u32) -> Status {
 
 const HEADER: &str = "workload.spiffe.io";
 const HEADER_VALUE: &str = "true";
+
+/// Clients that others wrote, over a real socket.
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Stdio;
+
+    use serde_json::{Value, json};
+    use spiffe::{WorkloadApiClient, WorkloadApiError, X509Source};
+    use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+    use tokio::process::{Child, ChildStdout, Command};
+
+    use super::*;
+    use crate::agent::stand::{Served, Stand, identity};
+
+    const A: &str = "spiffe://td/a";
+    const B: &str = "spiffe://td/b";
+
+    /// Two entries and one elevation, federated with a friend.
+    fn hold(stand: &Stand, generation: u64) {
+        let (a, b) = (stand.base(A, generation), stand.base(B, generation + 1));
+        let elevated = stand.elevated(A, "db.read", generation + 2);
+        stand.tell(|holdings| {
+            holdings.told = true;
+            holdings.identities = vec![
+                identity(A, Some("main"), Some(a)),
+                identity(B, None, Some(b)),
+            ];
+            holdings.elevated = vec![elevated];
+            holdings.federates_with = ["friend".parse().unwrap()].into();
+            let bundles = Arc::make_mut(&mut holdings.bundles);
+            for domain in ["friend", "stranger"] {
+                let root = crate::agent::stand::Root::new(domain, stand.now());
+                bundles.generation.0 += 1;
+                bundles
+                    .roots
+                    .insert(domain.parse().unwrap(), vec![root.der]);
+            }
+        });
+    }
+
+    fn endpoint(served: &Served) -> String {
+        format!("unix://{}", served.path.display())
+    }
+
+    /// The Python client, and what it says line by line.
+    struct Python(Lines<BufReader<ChildStdout>>, Child);
+
+    impl Python {
+        fn start(act: &str, served: &Served) -> Self {
+            let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let python = repository.join("target/tools/venv/bin/python");
+            assert!(python.is_file(), "run `tests/run tools` once");
+            let mut child = Command::new(python)
+                .arg(repository.join("tests/workload_api/client.py"))
+                .arg(act)
+                .arg(&served.path)
+                .stdout(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            Self(lines, child)
+        }
+
+        async fn says(&mut self) -> Value {
+            let line = self.0.next_line().await.unwrap();
+            serde_json::from_str(&line.expect("it says nothing more")).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_rust_client_takes_what_is_held() {
+        let stand = Stand::new();
+        hold(&stand, 1);
+        let served = stand.serve();
+        let client = WorkloadApiClient::connect_to(endpoint(&served))
+            .await
+            .unwrap();
+        let context = client.fetch_x509_context().await.unwrap();
+        let ids = context
+            .svids()
+            .iter()
+            .map(|svid| svid.spiffe_id().to_string());
+        let ids: Vec<_> = ids.collect();
+        assert_eq!(ids, [A, B, "spiffe://td/a/scope/db.read"]);
+        assert_eq!(context.default_svid().unwrap().spiffe_id().to_string(), A);
+        let hints = context
+            .svids()
+            .iter()
+            .map(|svid| svid.hint().unwrap_or_default());
+        assert_eq!(hints.collect::<Vec<_>>(), ["main", "", "scope/db.read"]);
+        let bundles = client.fetch_x509_bundles().await.unwrap();
+        assert_eq!(bundles.len(), 2, "his own and his friend's");
+    }
+
+    #[tokio::test]
+    async fn the_rust_source_takes_an_update_and_is_told_of_the_end() {
+        let stand = Stand::new();
+        hold(&stand, 1);
+        let served = stand.serve();
+        let source = X509Source::builder().endpoint(endpoint(&served));
+        let source = source.build().await.unwrap();
+        let serial = || source.svid().unwrap().leaf().as_bytes().to_vec();
+        let first = serial();
+        let mut updated = source.updated();
+        hold(&stand, 11);
+        updated.changed().await.unwrap();
+        assert_ne!(serial(), first);
+        source.shutdown().await;
+
+        stand.tell(|holdings| holdings.identities.clear());
+        let client = WorkloadApiClient::connect_to(endpoint(&served))
+            .await
+            .unwrap();
+        let denied = client.fetch_x509_svid().await.unwrap_err();
+        assert!(
+            matches!(denied, WorkloadApiError::NoIdentityIssued),
+            "{denied}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_python_client_takes_what_is_held_each_update_and_the_end() {
+        let stand = Stand::new();
+        hold(&stand, 1);
+        let served = stand.serve();
+        let ids = json!([A, B, "spiffe://td/a/scope/db.read"]);
+        let both = json!({ "td": 1, "friend": 1 });
+        let told = Python::start("svids", &served).says().await;
+        assert_eq!((&told["svids"], &told["default"]), (&ids, &json!(A)));
+        assert_eq!(told["bundles"], both);
+        assert_eq!(Python::start("bundles", &served).says().await, both);
+
+        let mut watching = Python::start("watch", &served);
+        let first = watching.says().await;
+        hold(&stand, 11);
+        let second = watching.says().await;
+        assert_eq!((&first["svids"], &second["svids"]), (&ids, &ids));
+        assert_ne!(first["serials"], second["serials"]);
+        stand.tell(|holdings| holdings.elevated.clear());
+        assert_eq!(watching.says().await["svids"], json!([A, B]));
+        stand.tell(|holdings| holdings.identities.clear());
+        let end = watching.says().await;
+        assert!(
+            end["error"].as_str().unwrap().contains("PERMISSION_DENIED"),
+            "{end}"
+        );
+        let told = Python::start("svids", &served).says().await;
+        assert!(
+            told["error"]
+                .as_str()
+                .unwrap()
+                .contains("no identity issued"),
+            "{told}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_without_the_header_is_turned_away_by_every_method() {
+        let stand = Stand::new();
+        hold(&stand, 1);
+        let served = stand.serve();
+        let mut bare = Python::start("bare", &served);
+        for method in [
+            "FetchX509SVID",
+            "FetchX509Bundles",
+            "FetchJWTSVID",
+            "FetchJWTBundles",
+            "ValidateJWTSVID",
+        ] {
+            let told = bare.says().await;
+            assert_eq!(
+                (&told["method"], &told["code"]),
+                (&json!(method), &json!("INVALID_ARGUMENT"))
+            );
+            assert!(
+                told["words"]
+                    .as_str()
+                    .unwrap()
+                    .contains("workload.spiffe.io"),
+                "{told}"
+            );
+        }
+        assert_eq!(*stand.caller.asked.lock().unwrap(), 0);
+    }
+}

@@ -26,7 +26,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::agent::keeper::Keeper;
-use crate::agent::local::{Local, LocalParts, StatusSource};
+use crate::agent::local::{LocalCalls, LocalParts, StatusSource};
 use crate::agent::seats::Seats;
 use crate::agent::workload_api::{WorkloadApi, with_header};
 use crate::client::Client;
@@ -90,7 +90,7 @@ impl WorkloadSocket {
         let api = SpiffeWorkloadApiServer::new(api)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
             .max_encoding_message_size(ANSWER_BYTES_MAX);
-        let local = Local::new(LocalParts {
+        let local = LocalCalls::new(LocalParts {
             keeper: self.keeper,
             clock: self.clock,
             server: self.server,
@@ -150,7 +150,7 @@ fn reflection() -> Builder<'static> {
 
 const SERVICES: [&str; 2] = [
     SpiffeWorkloadApiServer::<WorkloadApi>::NAME,
-    LocalAgentServer::<Local>::NAME,
+    LocalAgentServer::<LocalCalls>::NAME,
 ];
 
 /// Requests are empty or a few short texts.
@@ -255,7 +255,7 @@ mod tests {
     async fn the_header_is_demanded_once_and_right_before_anything_else() {
         let stand = Stand::new();
         one(&stand);
-        let served = stand.serve().await;
+        let served = stand.serve();
         for wrong in [
             &[][..],
             &["True"],
@@ -282,9 +282,7 @@ mod tests {
     async fn health_follows_the_agent_and_needs_no_header() {
         let stand = Stand::new();
         let health = HealthReporter::new();
-        let served = stand
-            .serve_with(SocketLimits::standard(), health.clone())
-            .await;
+        let served = stand.serve_with(SocketLimits::standard(), health.clone());
         let mut client = HealthClient::new(channel(&served).await);
         for on in [false, true, false] {
             serving(&health, on).await;
@@ -300,7 +298,7 @@ mod tests {
     #[tokio::test]
     async fn reflection_lists_what_is_served_in_both_versions() {
         let stand = Stand::new();
-        let served = stand.serve().await;
+        let served = stand.serve();
         let channel = channel(&served).await;
         let ask = ServerReflectionRequest {
             host: String::new(),
@@ -351,7 +349,7 @@ mod tests {
             streams_each: 2,
             ..SocketLimits::standard()
         };
-        let served = stand.serve_with(limits, HealthReporter::new()).await;
+        let served = stand.serve_with(limits, HealthReporter::new());
         let mut api = SpiffeWorkloadApiClient::new(channel(&served).await);
         let ask = || with(X509svidRequest {}, &["true"]);
         let first = api.fetch_x509svid(ask()).await.unwrap();
@@ -369,7 +367,7 @@ mod tests {
     async fn long_requests_and_unknown_methods_are_refused() {
         let stand = Stand::new();
         one(&stand);
-        let served = stand.serve().await;
+        let served = stand.serve();
         let mut api = SpiffeWorkloadApiClient::new(channel(&served).await);
         let long = JwtsvidRequest {
             audience: vec!["x".repeat(REQUEST_BYTES_MAX)],
@@ -388,7 +386,7 @@ mod tests {
     async fn a_client_that_does_not_read_is_given_the_newest_when_it_does() {
         let stand = Stand::new();
         one(&stand);
-        let served = stand.serve().await;
+        let served = stand.serve();
         let endpoint = Endpoint::from_shared(format!("unix:{}", served.path.display())).unwrap();
         let endpoint = endpoint.initial_stream_window_size(64);
         let mut api = SpiffeWorkloadApiClient::new(endpoint.connect().await.unwrap());

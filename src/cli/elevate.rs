@@ -75,17 +75,23 @@ pub(crate) struct Elevate {
     dry_run: bool,
     /// Ask through the agent of this machine, at this socket; the SVID comes over its sockets
     #[arg(long, value_name = "PATH", conflicts_with_all = [
-        "out", "not_before", "instances", "extends", "elevation", "once", "dry_run", "svid",
+        "out", "not_before", "instances", "extends", "elevation", "once", "dry_run",
     ])]
     socket: Option<String>,
     /// With `--socket`: the identity of the calling process to ask for, where it has several
-    #[arg(long, value_name = "SPIFFE_ID", requires = "socket")]
+    #[arg(long, value_name = "SPIFFE_ID", requires = "socket", conflicts_with_all = [
+        "out", "dry_run",
+    ])]
     subject: Option<String>,
 }
 
 impl Elevate {
     pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         if let Some(socket) = &self.socket {
+            if reach.svid().is_some() {
+                let words = "`--socket` and `--svid` are two ways to ask: name one";
+                return Err(UsageError(words.to_owned()).into());
+            }
             let agent = Socket::named(socket).connect().await?;
             return by_agent::ask(&agent, self.local_request(), self.wait, screen).await;
         }

@@ -142,10 +142,10 @@ const SERVER_URL: &str = "server.url";
 const OPERATOR_TOKEN: &str = "operator.token";
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn reach(dir: &Path) -> Reach {
+    pub(crate) fn reach(dir: &Path) -> Reach {
         Reach {
             dir: dir.to_owned(),
             server: None,

@@ -1,7 +1,7 @@
 //! The agent of this machine, seen from a workload: its Workload API and what it does beside it.
 //!
-//! Promises: connecting and a first answer have a longest time; a connection whose other end is gone
-//! is noticed; an answer is read whole or refused.
+//! Promises: connecting and a first answer have a longest time; a connection whose other end is
+//! gone is noticed; an answer is read whole or refused.
 //! Refuses: an answer that does not fit together.
 
 use std::io;

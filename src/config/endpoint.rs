@@ -1,7 +1,8 @@
 //! Where the SPIFFE Workload Endpoint of this machine is (SPIFFE Workload Endpoint, section 4).
 //!
-//! Promises: a value is a whole URI of the standard or an error; nothing is guessed. This file reads
-//! the one variable of the environment that protem looks at: the standard says that clients must.
+//! Promises: a value is a whole URI of the standard or an error; nothing is guessed. This file
+//! reads the one variable of the environment that protem looks at: the standard says that clients
+//! must.
 //! Refuses: TCP, where no kernel says who calls.
 
 use std::net::SocketAddr;

@@ -13,7 +13,8 @@ use crate::time::Clock;
 /// The pace of every subject.
 #[derive(Default)]
 pub(crate) struct Pace {
-    /// Until when each subject has used up its share, by the boot clock; held for a few instructions.
+    /// Until when each subject has used up its share, by the boot clock; held for a few
+    /// instructions.
     used_until_ms: Mutex<BTreeMap<Subject, i64>>,
 }
 

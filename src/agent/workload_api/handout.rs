@@ -2,8 +2,8 @@
 //!
 //! Promises: base SVIDs stand first, in the order of their entries, and the first is that of the
 //! first entry or nothing is given at all: no other identity ever takes the place of the default
-//! one. Elevated SVIDs follow, under hints that no base SVID can have. Nothing that has ended or not
-//! begun is given. Two handouts differ only where a client would see it.
+//! one. Elevated SVIDs follow, under hints that no base SVID can have. Nothing that has ended or
+//! not begun is given. Two handouts differ only where a client would see it.
 //! Refuses: bundles of trust domains that the caller's entries do not federate with.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -256,7 +256,7 @@ const HINT_BYTES_MAX: usize = 1024;
 mod tests {
     use super::*;
     use crate::agent::stand::{Stand, identity};
-    use crate::time::{Clock as _, Seconds};
+    use crate::time::Seconds;
 
     const A: &str = "spiffe://td/a";
     const B: &str = "spiffe://td/b";

@@ -1,7 +1,7 @@
 //! One stream: what is sent to it, and when.
 //!
-//! Promises: the first handout goes out as soon as there is one; afterwards one goes out only when it
-//! is news. Nothing waits in line: a client that does not read is given the newest when he reads
+//! Promises: the first handout goes out as soon as there is one; afterwards one goes out only when
+//! it is news. Nothing waits in line: a client that does not read is given the newest when he reads
 //! again. Who is to be given a subject or scope that he was not given before is attested first, and
 //! loses the stream where he cannot be; what he shows then decides what he is given. Where the
 //! default SVID is missing, its coming is waited for, at most [`SETTLE_LONGEST`].
@@ -127,7 +127,7 @@ impl Subscription {
     async fn attest(&mut self) -> Result<(), Refusal> {
         let selectors = self.caller.attest().await?;
         if self.selectors != selectors {
-            // Followed anew, and not told of the keeper: what it answers first fits these selectors.
+            // Followed anew: what the keeper answers first fits these selectors.
             self.following =
                 follow(&self.keeper, &self.caller, selectors.clone(), self.kind).await?;
             self.selectors = selectors;

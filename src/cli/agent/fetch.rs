@@ -11,7 +11,7 @@ use clap::Args;
 use crate::cli::agent::show::{HEADS, json_of, rows};
 use crate::cli::agent::socket::Socket;
 use crate::cli::agent::write::{Choice, Keeping};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, UsageError};
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
 
@@ -28,6 +28,10 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) async fn run(self, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if self.write.is_none() && self.choice.is_made() {
+            let words = "`--hint` chooses what `--write DIR` writes: name a folder";
+            return Err(UsageError(words.to_owned()).into());
+        }
         let fetched = self.socket.connect().await?.fetch().await?;
         if let Some(folder) = &self.write {
             let mut keeping = Keeping::open(folder, self.choice)?;

@@ -1,6 +1,7 @@
 //! The option that says where the agent listens.
 //!
-//! Promises: the option wins over the variable of the SPIFFE standard, and that over the usual place.
+//! Promises: the option wins over the variable of the SPIFFE standard, and that over the usual
+//! place.
 //! Refuses: what is no endpoint, before anything is asked.
 
 use clap::Args;

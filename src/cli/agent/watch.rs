@@ -126,12 +126,9 @@ async fn listen(
     endpoint: &WorkloadEndpoint,
     updates: &mut Option<Updates>,
 ) -> Result<Fetched, AgentSocketError> {
-    let updates = match updates {
-        Some(updates) => updates,
-        None => {
-            let socket = AgentSocket::connect(endpoint.path()).await?;
-            updates.insert(socket.updates().await?)
-        }
-    };
-    updates.next().await
+    if let Some(updates) = updates {
+        return updates.next().await;
+    }
+    let socket = AgentSocket::connect(endpoint.path()).await?;
+    updates.insert(socket.updates().await?).next().await
 }

@@ -1,8 +1,9 @@
 //! `protem agent write`: an SVID in a folder, for workloads that do not speak the Workload API.
 //!
-//! Promises: the files are replaced whole and only when they change; the key is readable by its owner
-//! alone, and goes as soon as the SVID is taken back. The command of `--on-change` runs without a
-//! shell, after the files are in place, one at a time and not longer than [`COMMAND_LONGEST`].
+//! Promises: the files are replaced whole and only when they change; the key is readable by its
+//! owner alone, and goes as soon as the SVID is taken back. The command of `--on-change` runs
+//! without a shell, after the files are in place, one at a time and not longer than
+//! [`COMMAND_LONGEST`].
 //! Refuses: an SVID that has ended, and to leave the key of an elevated SVID behind at its own end.
 
 use std::collections::BTreeMap;
@@ -45,6 +46,20 @@ pub(crate) struct Choice {
     /// Write the SVID with this hint, such as `scope/db.read`, instead of the default one
     #[arg(long, value_name = "HINT")]
     hint: Option<String>,
+}
+
+impl Choice {
+    /// Not the default one.
+    pub(crate) const fn is_made(&self) -> bool {
+        self.hint.is_some()
+    }
+
+    /// Of a hint.
+    #[cfg(test)]
+    pub(crate) fn of(hint: &str) -> Self {
+        let hint = Some(hint.to_owned());
+        Self { hint }
+    }
 }
 
 impl Write {
@@ -125,7 +140,7 @@ impl Keeping {
     }
 
     /// Writes the chosen SVID where it changed; takes the key away where it is gone.
-    fn put(
+    pub(crate) fn put(
         &mut self,
         fetched: &Fetched,
         now: Timestamp,
@@ -171,7 +186,7 @@ impl Keeping {
     }
 
     /// Takes the key away, once.
-    fn clear(&mut self, screen: &mut Screen) -> anyhow::Result<bool> {
+    pub(crate) fn clear(&mut self, screen: &mut Screen) -> anyhow::Result<bool> {
         self.held = None;
         if self.cleared {
             return Ok(false);
@@ -203,7 +218,7 @@ fn is_good(svid: &FetchedSvid, now: Timestamp) -> bool {
 }
 
 /// Runs a command to its end; that it fails is told and changes nothing.
-async fn run(command: &[String], screen: &mut Screen) {
+pub(crate) async fn run(command: &[String], screen: &mut Screen) {
     let Some((program, arguments)) = command.split_first() else {
         return;
     };
@@ -225,7 +240,7 @@ async fn run(command: &[String], screen: &mut Screen) {
     screen.say(&format!("{}  {words}", time_of_day(Reach::now())));
 }
 
-fn words_of(text: &str) -> anyhow::Result<Vec<String>> {
+pub(crate) fn words_of(text: &str) -> anyhow::Result<Vec<String>> {
     let words: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
     if words.is_empty() {
         return Err(UsageError("`--on-change` names no command".to_owned()).into());
@@ -233,4 +248,4 @@ fn words_of(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(words)
 }
 
-const COMMAND_LONGEST: Duration = Duration::from_secs(60);
+const COMMAND_LONGEST: Duration = Duration::from_mins(1);

@@ -1,7 +1,7 @@
 //! `protem elevate --socket`: asking for a scope through the agent of this machine.
 //!
-//! Promises: the calling process speaks for its own subject; the SVID comes to every process of that
-//! subject here, over the sockets of the agent, and no file is written.
+//! Promises: the calling process speaks for its own subject; the SVID comes to every process of
+//! that subject here, over the sockets of the agent, and no file is written.
 //! Refuses: what only who holds an SVID himself can ask for.
 
 use crate::cli::elevation::{PENDING, exit_of_state};
