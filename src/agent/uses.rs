@@ -18,7 +18,7 @@ use crate::metric::{Counter, Many, Sheet};
 use crate::proto::access_log::StreamAccessLogsMessage;
 use crate::proto::access_log::stream_access_logs_message::LogEntries;
 use crate::proto::access_log_data::tls_properties::certificate_properties::subject_alt_name::San;
-use crate::proto::access_log_data::{AccessLogCommon, HttpAccessLogEntry};
+use crate::proto::access_log_data::{AccessLogCommon, AccessLogType, HttpAccessLogEntry};
 use crate::scope::{Scope, SvidName};
 use crate::time::Timestamp;
 
@@ -103,7 +103,7 @@ impl Uses {
         let one = Use {
             first: began,
             last: ended(common, began, now),
-            count: u64::from(!common.intermediate_log_entry),
+            count: u64::from(is_last_word(common)),
         };
         self.add(&mut self.lock(), of, one);
     }
@@ -161,6 +161,16 @@ fn was_let_in(entry: &HttpAccessLogEntry, common: &AccessLogCommon) -> bool {
     let code = response.and_then(|response| response.response_code);
     common.upstream_request_attempt_count > 0
         || code.is_some_and(|code| (ANSWERED_LEAST..REFUSED_LEAST).contains(&code))
+}
+
+/// Whether nothing more is said of this request or connection.
+fn is_last_word(common: &AccessLogCommon) -> bool {
+    let ends = [
+        AccessLogType::NotSet,
+        AccessLogType::TcpConnectionEnd,
+        AccessLogType::DownstreamEnd,
+    ];
+    ends.contains(&common.access_log_type())
 }
 
 /// When it began, and never later than now: whoever reports is not the one who is believed.

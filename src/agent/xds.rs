@@ -13,6 +13,7 @@
 mod content;
 mod delta;
 mod dialect;
+mod lean;
 mod session;
 mod sotw;
 mod streams;
@@ -21,8 +22,9 @@ mod version;
 
 pub(crate) use crate::agent::xds::content::{Content, Offer, Source};
 pub(crate) use crate::agent::xds::delta::Delta;
+pub(crate) use crate::agent::xds::lean::Lean;
 pub(crate) use crate::agent::xds::session::{Responses, open};
 pub(crate) use crate::agent::xds::sotw::Sotw;
-pub(crate) use crate::agent::xds::streams::{Place, Service, Streams, StreamsMax};
+pub(crate) use crate::agent::xds::streams::{Service, Streams, StreamsMax};
 pub(crate) use crate::agent::xds::subscriptions::{Subscription, Subscriptions};
 pub(crate) use crate::agent::xds::version::{Digest, Version};

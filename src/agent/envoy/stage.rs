@@ -136,6 +136,16 @@ impl Stage {
         soon(waited).await.unwrap();
     }
 
+    /// Waits until this holds of what is wanted, and then holds that.
+    pub(crate) async fn answer(
+        &mut self,
+        wanted: impl FnMut(&BTreeMap<u64, Wants>) -> bool,
+        holdings: Holdings,
+    ) {
+        soon(self.wants.wait_for(wanted)).await.unwrap();
+        self.hold(holdings);
+    }
+
     /// Waits until nobody follows.
     pub(crate) async fn until_left(&mut self) {
         soon(self.wants.wait_for(BTreeMap::is_empty)).await.unwrap();

@@ -108,3 +108,55 @@ impl<P> std::fmt::Debug for AccessLogs<P> {
 }
 
 const TOLD_WAIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::wrappers::ReceiverStream;
+
+    use super::*;
+    use crate::agent::envoy::held::{nothing, of_web};
+    use crate::agent::envoy::stage::{Stage, soon};
+    use crate::agent::holdings::Holdings;
+    use crate::agent::sds::Options;
+    use crate::proto::access_log::access_log_service_client::AccessLogServiceClient;
+    use crate::proto::access_log::stream_access_logs_message::{HttpAccessLogEntries, LogEntries};
+
+    #[tokio::test]
+    async fn who_has_an_entry_reports_until_he_ends() {
+        let stage = Stage::new(of_web(), Options::default());
+        let mut client = AccessLogServiceClient::new(stage.connect().await);
+        let (send, messages) = tokio::sync::mpsc::channel(4);
+        let elevated = "spiffe://td.test/ns/shop/sa/web/scope/db.read";
+        let entry = crate::agent::uses::tests::entry(elevated, 200);
+        let logs = HttpAccessLogEntries {
+            log_entry: vec![entry],
+        };
+        for _ in 0..3 {
+            let message = StreamAccessLogsMessage {
+                identifier: None,
+                log_entries: Some(LogEntries::HttpLogs(logs.clone())),
+            };
+            send.send(message).await.unwrap();
+        }
+        drop(send);
+        soon(client.stream_access_logs(ReceiverStream::new(messages)))
+            .await
+            .unwrap();
+        let taken = stage.uses.take();
+        assert_eq!(taken.into_values().next().unwrap().count, 3);
+    }
+
+    #[tokio::test]
+    async fn who_has_none_is_refused() {
+        let told = Holdings {
+            told: true,
+            ..nothing()
+        };
+        let stage = Stage::new(told, Options::default());
+        let mut client = AccessLogServiceClient::new(stage.connect().await);
+        let (_send, messages) = tokio::sync::mpsc::channel(4);
+        let reported = client.stream_access_logs(ReceiverStream::new(messages));
+        let status = soon(reported).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::PermissionDenied);
+    }
+}

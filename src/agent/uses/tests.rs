@@ -39,17 +39,26 @@ fn common(uris: &[&str], attempts: u32) -> AccessLogCommon {
             nanos: 0,
         }),
         upstream_request_attempt_count: attempts,
-        intermediate_log_entry: false,
+        access_log_type: AccessLogType::DownstreamEnd.into(),
     }
 }
 
-fn http(common: AccessLogCommon, code: u32) -> StreamAccessLogsMessage {
-    let entry = HttpAccessLogEntry {
+/// One request that a peer of this name was answered for.
+pub(super) fn entry(uri: &str, code: u32) -> HttpAccessLogEntry {
+    http_entry(common(&[uri], 1), code)
+}
+
+fn http_entry(common: AccessLogCommon, code: u32) -> HttpAccessLogEntry {
+    HttpAccessLogEntry {
         common_properties: Some(common),
         response: Some(HttpResponseProperties {
             response_code: Some(code),
         }),
-    };
+    }
+}
+
+fn http(common: AccessLogCommon, code: u32) -> StreamAccessLogsMessage {
+    let entry = http_entry(common, code);
     StreamAccessLogsMessage {
         identifier: None,
         log_entries: Some(LogEntries::HttpLogs(HttpAccessLogEntries {
@@ -150,7 +159,7 @@ fn uses_of_one_scope_become_one_and_are_taken_once() {
 fn a_stream_that_goes_on_is_used_until_now_and_counts_when_it_ends() {
     let uses = uses();
     let mut running = common(&[ELEVATED], 1);
-    running.intermediate_log_entry = true;
+    running.access_log_type = AccessLogType::DownstreamPeriodic.into();
     uses.read(&http(running.clone(), 200), at(NOW_S));
     let one = uses.take().into_values().next().unwrap();
     assert_eq!((one.last, one.count), (at(NOW_S - 7), 0));

@@ -22,9 +22,9 @@ pub struct AccessLogCommon {
     /// How often an upstream was tried; 0: the request never got so far.
     #[prost(uint32, tag = "24")]
     pub upstream_request_attempt_count: u32,
-    /// Of a stream that still runs; its last entry says false.
-    #[prost(bool, tag = "26")]
-    pub intermediate_log_entry: bool,
+    /// At which point of a request or connection this was written.
+    #[prost(enumeration = "AccessLogType", tag = "33")]
+    pub access_log_type: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TlsProperties {
@@ -71,4 +71,61 @@ pub mod tls_properties {
 pub struct HttpResponseProperties {
     #[prost(message, optional, tag = "1")]
     pub response_code: ::core::option::Option<u32>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AccessLogType {
+    NotSet = 0,
+    TcpUpstreamConnected = 1,
+    TcpPeriodic = 2,
+    TcpConnectionEnd = 3,
+    DownstreamStart = 4,
+    DownstreamPeriodic = 5,
+    DownstreamEnd = 6,
+    UpstreamPoolReady = 7,
+    UpstreamPeriodic = 8,
+    UpstreamEnd = 9,
+    DownstreamTunnelSuccessfullyEstablished = 10,
+}
+impl AccessLogType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::NotSet => "NotSet",
+            Self::TcpUpstreamConnected => "TcpUpstreamConnected",
+            Self::TcpPeriodic => "TcpPeriodic",
+            Self::TcpConnectionEnd => "TcpConnectionEnd",
+            Self::DownstreamStart => "DownstreamStart",
+            Self::DownstreamPeriodic => "DownstreamPeriodic",
+            Self::DownstreamEnd => "DownstreamEnd",
+            Self::UpstreamPoolReady => "UpstreamPoolReady",
+            Self::UpstreamPeriodic => "UpstreamPeriodic",
+            Self::UpstreamEnd => "UpstreamEnd",
+            Self::DownstreamTunnelSuccessfullyEstablished => {
+                "DownstreamTunnelSuccessfullyEstablished"
+            }
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NotSet" => Some(Self::NotSet),
+            "TcpUpstreamConnected" => Some(Self::TcpUpstreamConnected),
+            "TcpPeriodic" => Some(Self::TcpPeriodic),
+            "TcpConnectionEnd" => Some(Self::TcpConnectionEnd),
+            "DownstreamStart" => Some(Self::DownstreamStart),
+            "DownstreamPeriodic" => Some(Self::DownstreamPeriodic),
+            "DownstreamEnd" => Some(Self::DownstreamEnd),
+            "UpstreamPoolReady" => Some(Self::UpstreamPoolReady),
+            "UpstreamPeriodic" => Some(Self::UpstreamPeriodic),
+            "UpstreamEnd" => Some(Self::UpstreamEnd),
+            "DownstreamTunnelSuccessfullyEstablished" => {
+                Some(Self::DownstreamTunnelSuccessfullyEstablished)
+            }
+            _ => None,
+        }
+    }
 }
