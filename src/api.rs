@@ -6,7 +6,7 @@
 //! Refuses: decisions. A handler extracts, converts, calls one walk and converts back.
 
 pub mod extract;
-mod grpc;
+pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod listener;

@@ -149,7 +149,9 @@ async fn pass(State(passage): State<Passage>, mut request: Request, next: Next) 
     let took_ms = passage.clock.read().boot_ms.saturating_sub(begun_ms);
     let notes = &noted.0;
     // Of gRPC the answer's own status is always 200.
-    let status = problem.as_ref().map_or(response.status(), Problem::status);
+    let status = problem
+        .as_ref()
+        .map_or_else(|| response.status(), Problem::status);
     let status = status.as_u16();
     let kind = problem.as_ref().map(Problem::kind);
     passage.traffic.answered(status, kind);

@@ -197,7 +197,7 @@ pub const ENTRY_OBTAINERS_BYTES_MAX: usize = 12 * 1_024;
 /// The most groups of one entry.
 pub const ENTRY_GROUPS_MAX: usize = 64;
 /// The most trust domains whose bundles go with one entry.
-pub const ENTRY_FEDERATES_WITH_MAX: usize = 16;
+const ENTRY_FEDERATES_WITH_MAX: usize = 16;
 /// The longest hint, in bytes.
 pub const HINT_BYTES_MAX: usize = 64;
 const ENTRY_LIFE_MIN: Seconds = Seconds::new(60);

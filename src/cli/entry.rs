@@ -61,8 +61,8 @@ pub(crate) struct Put {
     #[arg(long = "selector", value_name = "SELECTOR", conflicts_with = "file")]
     selectors: Vec<String>,
     /// Who may obtain the SVID: `token`, `x509` for an X.509-SVID of another authority that names
-    /// the subject, the URL of a token issuer, an agent's SPIFFE ID, or `foreign` where another trust
-    /// domain gives it; may be repeated
+    /// the subject, the URL of a token issuer, an agent's SPIFFE ID, or `foreign` where another
+    /// trust domain gives it; may be repeated
     #[arg(long = "obtained-by", value_name = "WHO", default_value = "token")]
     obtained_by: Vec<String>,
     /// How long a base SVID lives

@@ -290,14 +290,13 @@ impl Watch {
     /// Tells what has become of the entry of a subject.
     async fn look_at_entry(&mut self, subject: &Subject) -> Result<(), ServiceError> {
         let entry = self.service.entry_now(subject).await?;
-        match entry.filter(|entry| entry.terms.obtained_by.contains(&self.agent)) {
-            Some(entry) => self.queue_entry(entry.as_ref().clone()).await,
-            None => {
-                let gone = self.told.forget(subject);
-                self.next.extend(gone.map(Telling::EntryRemoved));
-                Ok(())
-            }
+        let entry = entry.filter(|entry| entry.terms.obtained_by.contains(&self.agent));
+        if let Some(entry) = entry {
+            return self.queue_entry(entry.as_ref().clone()).await;
         }
+        let gone = self.told.forget(subject);
+        self.next.extend(gone.map(Telling::EntryRemoved));
+        Ok(())
     }
 
     /// Tells an entry that names the agent, and what is open for its subject.
@@ -318,10 +317,11 @@ impl Watch {
 
     /// Tells what has become of an elevation.
     async fn look_at_elevation(&mut self, id: ElevationId) -> Result<(), ServiceError> {
-        match self.service.store.elevation(id).await? {
-            Some(row) => self.queue_elevation(row.elevation, true),
+        if let Some(row) = self.service.store.elevation(id).await? {
+            self.queue_elevation(row.elevation, true);
+        } else {
             // None ever goes; were one to, nobody could be told more of it.
-            None => self.told.forget_elevation(id),
+            self.told.forget_elevation(id);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! every certificate of it that has not ended is denied, also one whose signature came later than
 //! that. The list is made of the ledger: a start makes it again. What could not be looked up is
 //! looked up again in the next round. A denial is forgotten when its certificate has ended.
-//! Refuses: to hold up the end of an elevation; more than [`DENIED_MAX`] certificates, of which
+//! Refuses: to hold up the end of an elevation; more than `DENIED_MAX` certificates, of which
 //! those that end first give way.
 
 use std::collections::{BTreeSet, HashMap};

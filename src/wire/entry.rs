@@ -18,8 +18,8 @@ pub struct EntryRequest {
     #[schema(example = json!(["unix:uid:1000"]))]
     pub selectors: Vec<String>,
     /// Who may obtain the SVID: `token`, `x509` (who proves the subject with an X.509-SVID of
-    /// another authority), the URL of a token issuer, the SPIFFE ID of an agent, or `foreign` where a
-    /// foreign trust domain gives the base identity.
+    /// another authority), the URL of a token issuer, the SPIFFE ID of an agent, or `foreign`
+    /// where a foreign trust domain gives the base identity.
     #[schema(example = json!(["token"]))]
     pub obtained_by: Vec<String>,
     /// The group that answers for the workload.
@@ -51,8 +51,8 @@ pub struct EntryView {
     /// What a workload must show on its host; all must hold.
     pub selectors: Vec<String>,
     /// Who may obtain the SVID: `token`, `x509` (who proves the subject with an X.509-SVID of
-    /// another authority), the URL of a token issuer, the SPIFFE ID of an agent, or `foreign` where a
-    /// foreign trust domain gives the base identity.
+    /// another authority), the URL of a token issuer, the SPIFFE ID of an agent, or `foreign`
+    /// where a foreign trust domain gives the base identity.
     pub obtained_by: Vec<String>,
     /// The group that answers for the workload.
     pub owner: String,

@@ -2,4 +2,6 @@
 
 mod holders;
 mod image;
+mod refusals;
+mod storm;
 mod watch;

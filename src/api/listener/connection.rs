@@ -253,3 +253,21 @@ async fn idle(mut requests: watch::Receiver<usize>, max: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn age_alone_ends_no_stream_that_lasts() {
+        let lasting = Lasting::new(CancellationToken::new());
+        let [one, two] = [lasting.begin(), lasting.begin()];
+        let mut aged = pin!(aged(lasting.count(), Duration::from_secs(5)));
+        let waited = tokio::time::timeout(Duration::from_hours(1), aged.as_mut());
+        assert!(waited.await.is_err());
+        drop(one);
+        assert!(futures_util::poll!(aged.as_mut()).is_pending());
+        drop(two);
+        aged.await;
+    }
+}

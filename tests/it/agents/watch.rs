@@ -7,6 +7,7 @@ use protem::proto::agent::elevation::Instances;
 use protem::time::Seconds;
 use protem::wire::elevation::{ElevationRequest, ElevationView};
 use protem::wire::entry::{EntryRequest, EntryView};
+use protem::wire::page::PageQuery;
 use protem::wire::problem::ProblemKind;
 use protem::wire::svid::{SvidBatchRequest, SvidRequest, SvidView};
 use protem::x509::{KeyKind, PrivateKey, read_chain, write_request};
@@ -241,7 +242,7 @@ fn nobody_watches_but_agents_with_a_base_svid_and_an_entry() {
 
     // M8: an agent without an entry is told no more, and does not come back.
     let mut watching = house.run(Watching::begin(&agent));
-    let entries = house.run(operator.entries(&Default::default())).unwrap();
+    let entries = house.run(operator.entries(&PageQuery::default())).unwrap();
     let own = entries.items.iter().find(|one| one.subject == AGENT);
     house.run(operator.remove_entry(&own.unwrap().id)).unwrap();
     let status = house.run(watching.end());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::{Request, Version};
 use http_body_util::BodyExt as _;
 use protem::api::health::Probes;
 use protem::api::http::router;
@@ -196,7 +196,27 @@ impl Caller {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let mut request = request.body(Body::from(body)).unwrap();
+        self.perform(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// Sends bytes in this version of HTTP.
+    pub(crate) async fn send_bytes(
+        &self,
+        version: Version,
+        target: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Answer {
+        let request = Request::builder().method("POST").uri(target);
+        let request = request.version(version).header("host", "protem.test");
+        let mut request = request.header("content-type", content_type);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        self.perform(request.body(Body::from(body)).unwrap()).await
+    }
+
+    async fn perform(&self, mut request: Request<Body>) -> Answer {
         request.extensions_mut().insert(Peer {
             address: SocketAddr::from(([127, 0, 0, 1], 4_000)),
             certificate: self.certificate.clone(),
