@@ -24,6 +24,7 @@ use tonic_health::server::HealthReporter;
 
 pub(crate) use crate::agent::stand::mint::Root;
 
+use crate::agent::attestor::Needs;
 use crate::agent::authority::AnyAuthority;
 use crate::agent::holdings::{
     AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid, Wants,
@@ -120,7 +121,7 @@ impl Stand {
         Self {
             holdings,
             caller,
-            keeper: Keeper::new(orders),
+            keeper: Keeper::new(orders, watch::channel(Needs::default()).1),
             seen,
             clock: Arc::new(ManualClock::new(now)),
             root,

@@ -288,12 +288,12 @@ impl House {
 
     fn bundle(&mut self, of: TrustDomain, roots: Vec<bytes::Bytes>, now: Timestamp) {
         let mut all = self.bundles.roots.clone();
-        let changed = if roots.is_empty() {
-            all.remove(&of).is_some()
+        if roots.is_empty() {
+            all.remove(&of);
         } else {
-            all.insert(of, roots.clone()).as_ref() != Some(&roots)
-        };
-        if changed {
+            all.insert(of, roots);
+        }
+        if all != self.bundles.roots {
             self.bundles = Arc::new(Bundles {
                 generation: self.next_generation(),
                 own: self.bundles.own.clone(),

@@ -128,21 +128,11 @@ impl House {
         let federates = group.identities.iter();
         let federates = federates.flat_map(|entry| entry.federates_with.iter().cloned());
         let federates_with = federates.collect();
-        let generation = |svid: &Option<Arc<Svid>>| svid.as_ref().map(|svid| svid.generation);
         let told = Told {
-            told: self.told,
+            is_whole: self.told,
             bundles: self.bundles.generation,
-            identities: identities
-                .iter()
-                .map(|one| {
-                    let entry = &one.entry;
-                    (entry.id.clone(), entry.version, generation(&one.svid))
-                })
-                .collect(),
-            elevated: elevated
-                .iter()
-                .map(|one| (one.elevation.clone(), generation(&one.svid)))
-                .collect(),
+            identities: identities.iter().map(identity_told).collect(),
+            elevated: elevated.iter().map(elevated_told).collect(),
             asks: asks.clone(),
         };
         if group.told == told {
@@ -163,6 +153,16 @@ impl House {
             group.view.send_replace(Arc::new(holdings));
         }
     }
+}
+
+fn identity_told(one: &Identity) -> (String, u64, Option<Generation>) {
+    let generation = one.svid.as_ref().map(|svid| svid.generation);
+    (one.entry.id.clone(), one.entry.version, generation)
+}
+
+fn elevated_told(one: &Elevated) -> (String, Option<Generation>) {
+    let generation = one.svid.as_ref().map(|svid| svid.generation);
+    (one.elevation.clone(), generation)
 }
 
 /// What a follower is told before anything is known.
