@@ -278,7 +278,7 @@ impl Parts {
     fn watch_socket(&self, incoming: &Incoming, name: &'static str) {
         let (sitting, tally) = (incoming.sitting(), incoming.tally());
         let metrics = self.metrics.clone();
-        let mut refused_before = 0_u64;
+        let mut before = [0_u64; 4];
         self.lifecycle.repeat(GLANCE_EVERY, move || {
             let count = i64::try_from(sitting()).unwrap_or(i64::MAX);
             metrics.connections.set(name, count);
@@ -286,10 +286,17 @@ impl Parts {
                 .refused_full()
                 .saturating_add(tally.refused_full_of_uid())
                 .saturating_add(tally.refused_unknown());
-            for _ in refused_before..refused {
-                metrics.turned_away.add(name);
-            }
-            refused_before = refused;
+            let now = [tally.accepted(), refused, tally.faults(), tally.losses()];
+            let [accepted, refused, faults, losses] =
+                std::array::from_fn(|at| match (now.get(at), before.get(at)) {
+                    (Some(now), Some(before)) => now.saturating_sub(*before),
+                    _ => 0,
+                });
+            before = now;
+            metrics.accepted.add_many(name, accepted);
+            metrics.turned_away.add_many(name, refused);
+            metrics.faults.add_many("accept", faults);
+            metrics.faults.add_many("lost", losses);
             std::future::ready(())
         });
     }

@@ -97,7 +97,6 @@ impl Stand {
         let now = SystemClock.now().whole_second();
         let root = Root::new("td", now);
         let nothing = Holdings {
-            generation: Generation(0),
             told: false,
             identities: Vec::new(),
             elevated: Vec::new(),
@@ -133,8 +132,7 @@ impl Stand {
     pub(crate) fn tell(&self, change: impl FnOnce(&mut Holdings)) {
         self.holdings.send_modify(|holdings| {
             let mut next = (**holdings).clone();
-            next.generation.0 += 1;
-            change(&mut next);
+                change(&mut next);
             *holdings = Arc::new(next);
         });
     }

@@ -23,6 +23,7 @@ use crate::agent::callers::{Caller, by_itself};
 use crate::time::SystemClock;
 
 use super::*;
+use crate::agent::socket::incoming::Tally;
 
 /// A folder in which a socket may lie.
 struct World {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::agent::holdings::{AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid};
+use crate::agent::holdings::{AgentEntry, Bundles, Elevated, Generation, Holdings, Identity};
 use crate::agent::keeper::GroupId;
 use crate::agent::keeper::groups::Told;
 use crate::agent::keeper::house::House;
@@ -140,7 +140,6 @@ impl House {
         }
         let bundles = Arc::clone(&self.bundles);
         let holdings = Holdings {
-            generation: self.next_generation(),
             told: self.told,
             identities,
             elevated,
@@ -168,7 +167,6 @@ fn elevated_told(one: &Elevated) -> (String, Option<Generation>) {
 /// What a follower is told before anything is known.
 pub(super) fn first_view(bundles: &Arc<Bundles>) -> Holdings {
     Holdings {
-        generation: Generation::default(),
         told: false,
         identities: Vec::new(),
         elevated: Vec::new(),
