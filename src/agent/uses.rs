@@ -2,7 +2,7 @@
 //!
 //! Promises: a use is a request or connection that was let in: an upstream was tried for it, or it
 //! was answered below 400. So what RBAC turned away is none, and a 403 of the service behind is
-//! one. At most [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is
+//! one. A connection whose upstream was tried and which RBAC then ended is none either. At most [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is
 //! counted and dropped, for it says less than what is there. Times lie in the past.
 //! Refuses: base SVIDs, other trust domains, and reporters without an entry of their own.
 
@@ -85,9 +85,7 @@ impl Uses {
             Some(LogEntries::TcpLogs(logs)) => {
                 for entry in &logs.log_entry {
                     let common = entry.common_properties.as_ref();
-                    let tried =
-                        |common: &&AccessLogCommon| common.upstream_request_attempt_count > 0;
-                    self.read_entry(common.filter(tried), now);
+                    self.read_entry(common.filter(|common| was_carried(common)), now);
                 }
             }
         }
@@ -163,6 +161,13 @@ fn was_let_in(entry: &HttpAccessLogEntry, common: &AccessLogCommon) -> bool {
         || code.is_some_and(|code| (ANSWERED_LEAST..REFUSED_LEAST).contains(&code))
 }
 
+/// Whether data was let through. An upstream is tried when a connection opens, before a filter has
+/// seen the data that it denies: then it says so.
+fn was_carried(common: &AccessLogCommon) -> bool {
+    let denied = common.connection_termination_details.starts_with(RBAC);
+    common.upstream_request_attempt_count > 0 && !denied
+}
+
 /// Whether nothing more is said of this request or connection.
 fn is_last_word(common: &AccessLogCommon) -> bool {
     let ends = [
@@ -198,6 +203,8 @@ const WAITING_MAX: usize = 4_096;
 const NAMES_MAX: usize = 16;
 const ANSWERED_LEAST: u32 = 100;
 const REFUSED_LEAST: u32 = 400;
+/// With what RBAC explains that it ended a connection.
+const RBAC: &str = "rbac_access_denied";
 const MS_PER_S: i64 = 1_000;
 const NS_PER_MS: i64 = 1_000_000;
 

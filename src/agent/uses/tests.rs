@@ -39,6 +39,7 @@ fn common(uris: &[&str], attempts: u32) -> AccessLogCommon {
             nanos: 0,
         }),
         upstream_request_attempt_count: attempts,
+        connection_termination_details: String::new(),
         access_log_type: AccessLogType::DownstreamEnd.into(),
     }
 }
@@ -108,6 +109,10 @@ fn what_was_let_in_is_a_use_and_what_was_turned_away_is_none() {
     }
     assert_eq!(counted(&tcp(common(&[ELEVATED], 1))), 1);
     assert_eq!(counted(&tcp(common(&[ELEVATED], 0))), 0);
+    let mut denied = common(&[ELEVATED], 1);
+    denied.connection_termination_details =
+        "rbac_access_denied_matched_policy[protem.denied_certificate]".to_owned();
+    assert_eq!(counted(&tcp(denied)), 0);
 }
 
 #[test]
