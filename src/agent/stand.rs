@@ -132,7 +132,7 @@ impl Stand {
     pub(crate) fn tell(&self, change: impl FnOnce(&mut Holdings)) {
         self.holdings.send_modify(|holdings| {
             let mut next = (**holdings).clone();
-                change(&mut next);
+            change(&mut next);
             *holdings = Arc::new(next);
         });
     }

@@ -6,11 +6,12 @@
 //! counted and dropped, for it says less than what is there. Times lie in the past.
 //! Refuses: base SVIDs, other trust domains, and reporters without an entry of their own.
 
+mod listeners;
 mod service;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::identity::{SpiffeId, Subject, TrustDomain};
 use crate::metric::agent_table::USES_READ;
@@ -22,6 +23,7 @@ use crate::proto::access_log_data::{AccessLogCommon, AccessLogType, HttpAccessLo
 use crate::scope::{Scope, SvidName};
 use crate::time::Timestamp;
 
+use crate::agent::uses::listeners::Listeners;
 pub(crate) use crate::agent::uses::service::AccessLogs;
 
 /// What was used since it was last asked for.
@@ -30,6 +32,8 @@ pub(crate) struct Uses {
     own: TrustDomain,
     /// Owned by whoever reads a log or takes; nothing is awaited while it is locked.
     waiting: Mutex<BTreeMap<(Subject, Scope), Use>>,
+    /// Whose proxies tell of every request.
+    listeners: Arc<Listeners>,
     read: Many<Counter>,
 }
 
@@ -50,8 +54,14 @@ impl Uses {
         Self {
             own,
             waiting: Mutex::default(),
+            listeners: Arc::default(),
             read: USES_READ.counters(),
         }
+    }
+
+    /// Whose proxies tell of every request, and since when.
+    pub(crate) const fn listeners(&self) -> &Arc<Listeners> {
+        &self.listeners
     }
 
     /// Puts what is counted on a sheet.
@@ -65,10 +75,10 @@ impl Uses {
     }
 
     /// Gives back what could not be reported, to be taken again with what is new.
-    pub(crate) fn give_back(&self, uses: BTreeMap<(Subject, Scope), Use>) {
+    pub(crate) fn give_back(&self, uses: BTreeMap<(Subject, Scope), Use>, now: Timestamp) {
         let mut waiting = self.lock();
         for (of, one) in uses {
-            self.add(&mut waiting, of, one);
+            self.add(&mut waiting, of, one, now);
         }
     }
 
@@ -103,10 +113,16 @@ impl Uses {
             last: ended(common, began, now),
             count: u64::from(is_last_word(common)),
         };
-        self.add(&mut self.lock(), of, one);
+        self.add(&mut self.lock(), of, one, now);
     }
 
-    fn add(&self, waiting: &mut BTreeMap<(Subject, Scope), Use>, of: (Subject, Scope), one: Use) {
+    fn add(
+        &self,
+        waiting: &mut BTreeMap<(Subject, Scope), Use>,
+        of: (Subject, Scope),
+        one: Use,
+        now: Timestamp,
+    ) {
         let full = WAITING_MAX <= waiting.len();
         let entry = match waiting.entry(of) {
             Entry::Occupied(mut kept) => {
@@ -116,7 +132,11 @@ impl Uses {
                 kept.count = kept.count.saturating_add(one.count);
                 "counted"
             }
-            Entry::Vacant(_) if full => "dropped",
+            Entry::Vacant(_) if full => {
+                // No word can be given for what was lost.
+                self.listeners.lost(now);
+                "dropped"
+            }
             Entry::Vacant(place) => {
                 place.insert(one);
                 "counted"

@@ -155,7 +155,7 @@ fn uses_of_one_scope_become_one_and_are_taken_once() {
     };
     assert_eq!(taken, [(of, wanted)].into());
     assert!(uses.take().is_empty());
-    uses.give_back(taken.clone());
+    uses.give_back(taken.clone(), at(0));
     uses.read(&http(common(&[ELEVATED], 1), 200), at(NOW_S));
     assert_eq!(uses.take().into_values().next().unwrap().count, 3);
 }
