@@ -9,7 +9,9 @@
 mod codec;
 
 #[expect(
+    missing_debug_implementations,
     missing_docs,
+    unreachable_pub,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::as_conversions,

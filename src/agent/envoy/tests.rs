@@ -194,7 +194,7 @@ async fn a_scope_that_is_refused_undecided_or_unknown_is_a_503_and_comes_when_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_certificate_is_turned_away_on_its_living_connection_and_no_other_is() {
-    let mut house = house().await;
+    let house = house().await;
     let mut http = Http::connect(house.port).await;
     let svid = house.forge.svid(20, elevated_name(WEB, "db.read"), 300);
     let other = house.forge.svid(21, elevated_name(WEB, "db.read"), 300);

@@ -78,7 +78,7 @@ async fn a_request_is_held_no_longer_than_the_hold_and_served_when_it_is_approve
 #[tokio::test]
 async fn who_is_refused_is_told_at_once_and_by_all_streams() {
     let patient = super::Options {
-        hold: std::time::Duration::from_secs(3_600),
+        hold: std::time::Duration::from_hours(1),
         ..options()
     };
     let mut stage = Stage::new(of_web(), patient);

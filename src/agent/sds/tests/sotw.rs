@@ -206,7 +206,7 @@ async fn at_the_end_of_an_elevation_the_base_svid_stands_under_its_name() {
     talk.ask(names(&["scope/db.read"])).await;
     let first = talk.next().await;
     assert_eq!(shorts(&first), ["scope/db.read: chain 20"]);
-    let mut never = sotw(stage.connect().await).await;
+    let never = sotw(stage.connect().await).await;
     never.ask(names(&["scope/db.write"])).await;
     stage.hold(Holdings {
         identities: vec![identity(WEB, None)],
