@@ -9,14 +9,12 @@
 mod codec;
 
 #[expect(
-    missing_debug_implementations,
     missing_docs,
     unreachable_pub,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::as_conversions,
     clippy::pedantic,
-    unreachable_pub,
     unused_qualifications,
     reason = "generated; documented by the definitions that it is made from"
 )]

@@ -24,7 +24,6 @@ use std::io;
 use std::path::PathBuf;
 
 pub(crate) use crate::agent::socket::incoming::{Incoming, SocketState};
-use crate::agent::socket::local::Local;
 pub(crate) use crate::agent::socket::place::Place;
 pub(crate) use crate::agent::socket::seats::SeatLimits;
 

@@ -24,6 +24,7 @@ use crate::time::SystemClock;
 
 use super::*;
 use crate::agent::socket::incoming::Tally;
+use crate::agent::socket::local::Local;
 
 /// A folder in which a socket may lie.
 struct World {
