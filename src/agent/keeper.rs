@@ -12,7 +12,7 @@ mod mint;
 pub(crate) mod tend;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -40,6 +40,8 @@ pub(crate) enum Order {
         selectors: Arc<BTreeSet<Selector>>,
         /// Which running holder he is.
         holder: Holder,
+        /// Gone when he is, also where his leave found no place in the line.
+        alive: Weak<()>,
         /// Answered with where to listen.
         answer: oneshot::Sender<Followed>,
     },
@@ -77,6 +79,7 @@ pub(crate) struct Following {
     orders: mpsc::Sender<Order>,
     holdings: watch::Receiver<Arc<Holdings>>,
     needs: watch::Receiver<Needs>,
+    _alive: Arc<()>,
 }
 
 /// The agent is ending.
@@ -100,9 +103,11 @@ impl Keeper {
         holder: Holder,
     ) -> Result<Following, Ending> {
         let (answer, followed) = oneshot::channel();
+        let alive = Arc::new(());
         let order = Order::Follow {
             selectors,
             holder,
+            alive: Arc::downgrade(&alive),
             answer,
         };
         self.orders.send(order).await.map_err(|_| Ending)?;
@@ -112,6 +117,7 @@ impl Keeper {
             orders: self.orders.clone(),
             holdings: followed.holdings,
             needs: self.needs.clone(),
+            _alive: alive,
         })
     }
 }
@@ -198,7 +204,7 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // Where the line is full, the keeper notices by the receiver that is gone.
+        // Where the line is full, the keeper notices in its next round.
         let _ = self.orders.try_send(Order::Leave(self.id));
     }
 }

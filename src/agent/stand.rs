@@ -265,6 +265,7 @@ fn keep(
                     selectors,
                     holder,
                     answer,
+                    ..
                 } => {
                     next += 1;
                     let id = FollowerId(next);

@@ -184,7 +184,12 @@ impl House {
                 self.entries_changed(now);
             }
             News::EntryRemoved(id) => {
-                self.entries.remove(&id);
+                // The ends of what was open for its subject are not told one by one.
+                if let Some(gone) = self.entries.remove(&id) {
+                    for id in self.by_subject.remove(&gone.subject).into_iter().flatten() {
+                        self.elevations.remove(&id);
+                    }
+                }
                 self.entries_changed(now);
             }
             News::Everything(image) => self.everything(*image, now),
@@ -241,6 +246,29 @@ impl House {
     pub(crate) fn minted(&mut self, key: &ItemKey, svid: Svid, now: Timestamp) {
         if self.items.minted(key, Arc::new(svid), now) {
             self.touch(key.subject(), now);
+        }
+    }
+
+    /// Forgets an elevation that only an answer told of, once minting says that it is over: one
+    /// that ended before the stream could tell of it is never told.
+    pub(crate) fn forget(&mut self, key: &ItemKey, now: Timestamp) {
+        let ItemKey::Elevated {
+            subject, elevation, ..
+        } = key
+        else {
+            return;
+        };
+        if self
+            .elevations
+            .get(elevation)
+            .is_some_and(|told| told.version == 0)
+        {
+            self.elevations.remove(elevation);
+            if let Some(ids) = self.by_subject.get_mut(subject) {
+                ids.remove(elevation);
+            }
+            self.drop_unfounded(now);
+            self.touch(subject, now);
         }
     }
 

@@ -64,6 +64,11 @@ impl Fresh {
 }
 
 impl Trouble {
+    /// Whether the server says that there is no such elevation to mint from any more.
+    pub(crate) fn says_it_is_over(&self) -> bool {
+        matches!(self, Self::Problem(view) if OVER.contains(&view.code.as_str()))
+    }
+
     /// How long the server asks to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -193,6 +198,8 @@ fn checked(
     }))
 }
 
+/// The server's codes for an elevation that is not there or not open.
+const OVER: [&str; 3] = ["elevation_state", "no_elevation", "not_found"];
 /// DESIGN section 6: the longest lives there are.
 const BASE_LONGEST: Seconds = Seconds::new(86_400);
 const ELEVATED_LONGEST: Seconds = Seconds::new(900);
