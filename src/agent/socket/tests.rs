@@ -331,7 +331,7 @@ fn served(incoming: Incoming) -> (TaskTracker, tokio_util::sync::DropGuard) {
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let (_, health) = tonic_health::server::health_reporter();
     let health = InterceptedService::new(health, |request: tonic::Request<()>| {
-        let peer = request.extensions().get::<Arc<Peer>>();
+        let peer = request.extensions().get::<crate::agent::local_caller::LocalCaller>();
         match peer.map(|peer| peer.uid()) {
             Some(0) => Ok(request),
             Some(_) | None => Err(tonic::Status::permission_denied("")),
