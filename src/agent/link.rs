@@ -225,11 +225,7 @@ impl Link {
         });
         let is_far = |skew: i64| SKEW_TOLD_MS <= skew.saturating_abs();
         if is_far(skew_ms) && !is_far(before) {
-            tracing::warn!(
-                skew_ms,
-                "this host's clock and the server's differ: lives seem shorter or longer here; \
-                 set the clock"
-            );
+            tracing::warn!(skew_ms, "this host's clock and the server's differ");
         }
     }
 }

@@ -58,6 +58,7 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
     let mut house = House::new(agent, trust_domain, first);
     let mut followers = Followers::new();
     let mut looked_at = client.clock.now();
+    let mut counted_at = Timestamp::EPOCH;
     let (mut minting, mut asking) = (FuturesUnordered::new(), FuturesUnordered::new());
     loop {
         let now = client.clock.now();
@@ -68,6 +69,10 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
             for (id, _) in gone {
                 house.leave(id, now);
             }
+        }
+        if counted_at.plus(COUNT_EVERY) <= now || now < counted_at {
+            counted_at = now;
+            count(&house, &metrics);
         }
         while minting.len() < BATCHES_MAX {
             let keys = house.due(BATCH_MAX, now);
@@ -150,6 +155,17 @@ fn obey(
     }
 }
 
+fn count(house: &House, metrics: &Metrics) {
+    let held = |profile| {
+        let items = house.items().iter();
+        let held = items.filter(|(key, item)| key.profile() == profile && item.svid.is_some());
+        i64::try_from(held.count()).unwrap_or(i64::MAX)
+    };
+    for profile in ["base", "elevated"] {
+        metrics.held.set(profile, held(profile));
+    }
+}
+
 fn row(house: &House, key: &ItemKey, item: &Item) -> HeldStatus {
     let svid = item.svid.as_deref();
     let text = |text: Option<String>| text.unwrap_or_default();
@@ -173,12 +189,13 @@ fn row(house: &House, key: &ItemKey, item: &Item) -> HeldStatus {
 fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: &Metrics) {
     let now = client.clock.now();
     for (key, outcome) in outcomes {
+        let scope = key.scope().map(Scope::as_str);
         match outcome {
             Ok(fresh) => {
                 let svid = fresh.placed(house.next_generation());
                 tracing::info!(
                     subject = %key.subject(),
-                    scope = key.scope().map(tracing::field::display),
+                    scope,
                     serial = svid.serial,
                     not_after = %svid.not_after,
                     "SVID minted"
@@ -190,7 +207,7 @@ fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: 
                 let error: &dyn std::error::Error = &trouble;
                 tracing::warn!(
                     subject = %key.subject(),
-                    scope = key.scope().map(tracing::field::display),
+                    scope,
                     error,
                     "SVID not minted"
                 );
@@ -282,6 +299,8 @@ fn seconds(span: Duration) -> Seconds {
     )
 }
 
+/// How often what is held is counted, while something happens.
+const COUNT_EVERY: Seconds = Seconds::new(1);
 /// How often it is looked whether followers are gone without a word.
 const LOOK_EVERY: Seconds = Seconds::new(60);
 /// The most SVIDs of one call.
