@@ -2,7 +2,7 @@
 //!
 //! | Resource | Filter |
 //! |---|---|
-//! | `protem.deny_list` | `envoy.filters.http.rbac`: the next request on a live connection is denied |
+//! | `protem.deny_list` | `envoy.filters.http.rbac`: denies the next request on a live connection |
 //! | `protem.deny_list.tcp` | `envoy.filters.network.rbac`: the next connection is denied |
 //!
 //! A TCP connection that is open keeps the filter that it began with (measured, Envoy 1.40): only a

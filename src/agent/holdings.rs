@@ -149,8 +149,8 @@ pub(crate) enum Wants {
     Some {
         /// His base SVIDs.
         base: bool,
-        /// The scopes, each of a subject, that a name asks for, and whether asking for it may open an
-        /// elevation where none is open.
+        /// The scopes, each of a subject, that a name asks for, and whether asking for it may open
+        /// an elevation where none is open.
         scopes: BTreeMap<(Subject, Scope), bool>,
     },
 }

@@ -2,9 +2,9 @@
 //!
 //! Promises: after every connection everything is told anew, and counts only once it is whole, so
 //! that no change is missed however often the stream breaks; it is made anew after pauses that grow
-//! and that chance spreads; a server that says nothing for [`SILENCE_MAX`] is taken for gone. How far
-//! the clocks are apart is measured with every message.
-//! Refuses: to take anything away because the server is away.
+//! and that chance spreads; a server that says nothing for [`SILENCE_MAX`] is taken for gone. How
+//! far the clocks are apart is measured with every message. Refuses: to take anything away because
+//! the server is away.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

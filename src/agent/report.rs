@@ -1,9 +1,9 @@
 //! The reporter: what Envoys logged of elevated SVIDs, brought to the server.
 //!
-//! Promises: a report goes out every [`REPORT_EVERY`], also an empty one: its word that nothing else
-//! was used is what lets the server end a right that nobody uses. What could not be brought is
-//! brought with the next round, and no word is given beyond what was.
-//! Refuses: to report what no access log said.
+//! Promises: a report goes out every [`REPORT_EVERY`], also an empty one: its word that nothing
+//! else was used is what lets the server end a right that nobody uses. What could not be brought is
+//! brought with the next round, and no word is given beyond what was. Refuses: to report what no
+//! access log said.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,9 +2,10 @@
 //!
 //! Promises: a use is a request or connection that was let in: an upstream was tried for it, or it
 //! was answered below 400. So what RBAC turned away is none, and a 403 of the service behind is
-//! one. A connection whose upstream was tried and which RBAC then ended is none either. At most [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is
-//! counted and dropped, for it says less than what is there. Times lie in the past.
-//! Refuses: base SVIDs, other trust domains, and reporters without an entry of their own.
+//! one. A connection whose upstream was tried and which RBAC then ended is none either. At most
+//! [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is counted and
+//! dropped, for it says less than what is there. Times lie in the past. Refuses: base SVIDs, other
+//! trust domains, and reporters without an entry of their own.
 
 mod listeners;
 mod service;

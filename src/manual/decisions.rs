@@ -27,8 +27,8 @@
 //! - **Policy time is cut to minutes.** See [`policies`].
 //! - **The kill switch asks policy.** There is no local socket yet.
 //!
-//! Of the design's parts these do not exist yet: votes and people, signals, console, PostgreSQL, the
-//! Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators, Kubernetes.
+//! Of the design's parts these do not exist yet: votes and people, signals, console, PostgreSQL,
+//! the Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators, Kubernetes.
 
 pub mod agents;
 pub mod callers;

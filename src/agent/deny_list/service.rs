@@ -24,7 +24,7 @@ use crate::proto::core::Node;
 use crate::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
-use crate::proto::extension::extension_config_discovery_service_server::ExtensionConfigDiscoveryService;
+use crate::proto::extension::extension_config_discovery_service_server as ecds_server;
 use crate::time::{Clock, Timestamp};
 
 /// The deny list for callers of the kind `P`.
@@ -117,7 +117,7 @@ impl Source for List {
 }
 
 #[tonic::async_trait]
-impl<P: Caller> ExtensionConfigDiscoveryService for DenyLists<P> {
+impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
     type StreamExtensionConfigsStream = Responses<DiscoveryResponse>;
     type DeltaExtensionConfigsStream = Responses<DeltaDiscoveryResponse>;
 

@@ -68,9 +68,9 @@
 //! | `fail` | the same, with the points set | 11 | 0 |
 //! | `fuser` | the kernel protocol of a file system that forgets what was not synced | 30 | 6 |
 //! | `proptest` | properties with shrinking; our own loops would find and not explain | 15 | 6 |
-//! | `protox` | a compiler of protocol buffers, to make the committed code anew and compare | 17 | 9 |
+//! | `protox` | a compiler of protocol buffers, to make committed code anew | 17 | 9 |
 //! | `shuttle` | a scheduler that tries orders of threads which chance would not | 30 | 10 |
-//! | `spiffe` | another implementation of SPIFFE: takes what we mint, and calls the agent | 76 | 2 |
+//! | `spiffe` | another SPIFFE: takes what we mint, and calls the agent | 76 | 2 |
 //! | `tempfile` | folders of tests that go away also after a failure | 10 | 2 |
 //! | `tokio` | the same, with a clock that tests hold still | 13 | 0 |
 //! | `tonic-prost-build` | what turns the definitions into code, to compare | 40 | 12 |

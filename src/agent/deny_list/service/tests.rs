@@ -9,7 +9,7 @@ use crate::agent::sds::Options;
 use crate::proto::core::TypedExtensionConfig;
 use crate::proto::expr::constant::ConstantKind;
 use crate::proto::expr::expr::ExprKind;
-use crate::proto::extension::extension_config_discovery_service_client::ExtensionConfigDiscoveryServiceClient;
+use crate::proto::extension::extension_config_discovery_service_client as ecds_client;
 use crate::proto::rbac::rbac::Action;
 use crate::proto::rbac_http::Rbac;
 
@@ -60,7 +60,7 @@ fn denied(resource: &[u8]) -> Vec<String> {
 #[tokio::test]
 async fn nothing_is_said_before_the_list_is_told_and_then_each_change() {
     let stage = Stage::new(of_web(), Options::default());
-    let mut client = ExtensionConfigDiscoveryServiceClient::new(stage.connect().await);
+    let mut client = ecds_client::ExtensionConfigDiscoveryServiceClient::new(stage.connect().await);
     let request = |names: &[&str]| DeltaDiscoveryRequest {
         resource_names_subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
         ..DeltaDiscoveryRequest::default()
@@ -97,7 +97,7 @@ async fn nothing_is_said_before_the_list_is_told_and_then_each_change() {
 async fn a_stream_for_both_and_a_single_request_are_given_both() {
     let stage = Stage::new(of_web(), Options::default());
     stage.deny_list.send_replace(list(5, &[7]));
-    let mut client = ExtensionConfigDiscoveryServiceClient::new(stage.connect().await);
+    let mut client = ecds_client::ExtensionConfigDiscoveryServiceClient::new(stage.connect().await);
     let fetched = soon(client.fetch_extension_configs(DiscoveryRequest::default())).await;
     let fetched = fetched.unwrap().into_inner();
     assert_eq!(fetched.resources.len(), 2);
