@@ -140,7 +140,9 @@ async fn what_waits_is_judged_anew_when_a_policy_comes_into_force() {
         "resource == Scope::\"db.write\"",
     );
     // Its own tests say that writing waits.
-    let files = without.files().filter(|(name, _)| !name.starts_with("tests/"));
+    let files = without
+        .files()
+        .filter(|(name, _)| !name.starts_with("tests/"));
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
     let without = BundleSource::collect(files).unwrap();
     let mut moved = world
