@@ -70,7 +70,7 @@
 //!
 //! # A right at the moment of use
 //!
-//! With Envoy's on-demand secret selector (`deploy/demo/agent-client.yaml`) a request that names a
+//! With Envoy's on-demand secret selector (`deploy/demo/client.yaml`) a request that names a
 //! scope asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of
 //! the scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
 //! bound to all of the subject's processes on this host. Policy sees that it is on demand.

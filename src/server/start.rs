@@ -302,6 +302,16 @@ fn background(
             told("sweep", service.sweep().await);
         }
     });
+    let (judging, stop) = (Arc::clone(service), lifecycle.stop.clone());
+    lifecycle.tracker.spawn(async move {
+        loop {
+            tokio::select! {
+                () = judging.pending_is_due() => {}
+                () = stop.cancelled() => return,
+            }
+            told("judging of what is pending", judging.judge_pending().await);
+        }
+    });
     let finishing = Arc::clone(service);
     lifecycle.repeat(FINISH_EVERY, move || {
         let service = Arc::clone(&finishing);
