@@ -206,4 +206,4 @@ fn ago(now: Timestamp, seconds: u32) -> String {
 
 const USES: &str = "/v1/uses";
 const AGENT: &str = "spiffe://dev.protem.test/agent/one";
-const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/orders-db";
+const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/db";

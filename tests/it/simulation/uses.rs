@@ -171,6 +171,6 @@ impl Walk {
 }
 
 const AGENT: &str = "spiffe://dev.protem.test/agent/one";
-const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/orders-db";
+const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/db";
 /// Of `db.read` in the walks' policies.
 const IDLE_LONGEST: Seconds = Seconds::new(120);
