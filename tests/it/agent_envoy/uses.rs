@@ -31,7 +31,10 @@ fn a_use_is_known_and_a_right_that_nobody_uses_ends() {
     let told = events
         .filter(|event| event["kind"] == "elevation.used")
         .collect::<Vec<_>>();
-    assert_eq!(told[0]["caller"], "workload:spiffe://dev.protem.test/agent/db");
+    assert_eq!(
+        told[0]["caller"],
+        "workload:spiffe://dev.protem.test/agent/db"
+    );
     // Nobody uses it from here on, and the agent at the server gives its word for that.
     let half = || {
         let ended = shown();
