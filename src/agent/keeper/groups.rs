@@ -111,6 +111,11 @@ impl Groups {
         Some(group)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// One group.
     pub(crate) fn get(&self, id: GroupId) -> Option<&Group> {
         self.all.get(&id)

@@ -79,6 +79,11 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
             if keys.is_empty() {
                 break;
             }
+            let longest = |key: ItemKey| {
+                let longest = house.longest(&key, now);
+                (key, longest)
+            };
+            let keys = keys.into_iter().map(longest).collect();
             minting.push(mint_batch(Arc::clone(&client), roots(&house), keys));
         }
         while asking.len() < ASKING_MAX
@@ -86,9 +91,12 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
         {
             asking.push(ask(Arc::clone(&client), house.agent().to_string(), key));
         }
-        let wake = house.next_at();
-        // What is due and has no place waits for a place, not for the clock.
-        let full = minting.len() == BATCHES_MAX;
+        // What is due and has no place waits for a place; an end waits for nothing.
+        let wake = if minting.len() == BATCHES_MAX {
+            house.items().next_end()
+        } else {
+            house.next_at()
+        };
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -97,7 +105,7 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                 metrics.asks.add(answer.word());
                 house.asked(&key, answer, client.clock.now());
             }
-            () = sleep_until(&client, wake), if !full => {}
+            () = sleep_until(&client, wake) => {}
             order = orders.recv() => {
                 let Some(order) = order else { return };
                 obey(&mut house, &mut followers, order, &attestor, client.clock.now());
@@ -143,6 +151,10 @@ fn obey(
             house.leave(id, now);
         }
         Order::News(news) => {
+            // Looked at before it is asked for: a caller is never judged by an entry whose
+            // selectors nobody has looked for.
+            let after = Needs::of(news.selectors());
+            attestor.need(Needs::of(house.selectors()).with(after));
             house.hear(news, now);
             attestor.need(Needs::of(house.selectors()));
         }
@@ -230,7 +242,7 @@ fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: 
 async fn mint_batch(
     client: Arc<Client>,
     roots: Vec<Certificate>,
-    keys: Vec<ItemKey>,
+    keys: Vec<(ItemKey, Seconds)>,
 ) -> Vec<Outcome> {
     mint(&client, &roots, keys).await
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::attestation::Entry;
+use crate::attestation::{AGENT_ENTRIES_MAX, Entry};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId};
 use crate::identity::Subject;
@@ -126,5 +126,4 @@ impl Told {
     }
 }
 
-/// The most entries that name one agent: more than processes fit on a host.
-const ENTRIES_MAX: usize = 65_536;
+const ENTRIES_MAX: usize = AGENT_ENTRIES_MAX;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::agent::holdings::Holdings;
-use crate::agent::news::Serves;
+use crate::agent::news::{Image, News, Serves};
 use crate::id::Instance;
 use crate::scope::SvidName;
 
