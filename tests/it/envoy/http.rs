@@ -1,7 +1,7 @@
 //! One client connection to an Envoy, plain HTTP/1.1, and what Envoys say of it in their logs.
 //!
-//! Promises: a connection is never replaced in silence: only after an answer that was cut off, which
-//! is told as [`CUT`].
+//! Promises: a connection is never replaced in silence: only after an answer that was cut off,
+//! which is told as [`CUT`].
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
