@@ -70,14 +70,16 @@
 //!
 //! # A right at the moment of use
 //!
-//! With Envoy's on-demand secret selector (`deploy/demo/client.yaml`) a request that names a
-//! scope asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of
-//! the scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
+//! With Envoy's on-demand secret selector (`deploy/demo/client.yaml`) a request that names a scope
+//! asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of the
+//! scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
 //! bound to all of the subject's processes on this host. Policy sees that it is on demand.
 //! Permitted, the request passes some milliseconds later. While people decide it is held for `hold`
-//! and then refused; when they approve, the SVID is pushed, and the next request passes. A denial
-//! is remembered for a minute. The same holds after somebody ended the right by hand: nothing opens
-//! it again within that minute.
+//! and then refused; once they approved, or a policy came into force that permits it, the next
+//! request passes (where one is held still, that one). A denial is remembered for a minute. The
+//! same holds after somebody ended the right by hand: nothing opens it again within that minute. A
+//! right that ended by its time is opened anew by the next request that needs a new connection: one
+//! that Envoy still keeps answers 403 until it is too old (`max_connection_duration`).
 //!
 //! `protem elevate SCOPE --socket PATH --reason WHY` asks the same by hand, as the caller's own
 //! subject.
@@ -108,6 +110,9 @@
 //! | this machine, asleep | what has ended meanwhile is dropped before anything is handed over |
 //! | this host's clock | the difference is shown (`protem agent status`), and logged from 2 s on |
 //! | a socket's file | is told in the log, and made anew where its folder is still safe |
+//!
+//! An agent that has just started takes no elevated SVID away from an Envoy that comes back with
+//! one, unless the server has told that the elevation is over.
 //!
 //! # Look at it
 //!
