@@ -74,7 +74,7 @@
 //! | intent, outcome | the events before and after a signature | [`audit::EventKind`] |
 //! | event | one audit record, with one canonical text | [`audit::SealedEvent`] |
 //! | ledger | all events, numbered from 1 without gaps | [`store::Store::events`] |
-//! | holder | one running holder at an agent, as the agent tells it | [`id::Instance::of_holder`] |
+//! | holder | one running holder at an agent, as the agent tells it | [`id::Holder`] |
 //! | caller | who is on the other end: workload, token, operator | [`attestation::Caller`] |
 //! | claimant | who holds a token of a configured issuer | [`attestation::Claimant`] |
 //!

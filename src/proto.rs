@@ -10,8 +10,10 @@ mod codec;
 
 #[expect(
     missing_docs,
+    unreachable_pub,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::as_conversions,
     clippy::pedantic,
     unused_qualifications,
     reason = "generated; documented by the definitions that it is made from"
@@ -65,6 +67,12 @@ impl fmt::Debug for workload::Jwtsvid {
         f.debug_struct("Jwtsvid")
             .field("spiffe_id", &self.spiffe_id)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for core::data_source::Specifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Specifier")
     }
 }
 

@@ -20,6 +20,7 @@ pub mod issue;
 mod metrics;
 mod obtain;
 pub mod operators;
+mod pending;
 pub mod policies;
 pub mod revoke;
 mod roots;
@@ -48,6 +49,7 @@ use crate::service::changes::Changes;
 use crate::service::clock::ClockWatch;
 use crate::service::denials::Denials;
 use crate::service::metrics::Metrics;
+use crate::service::pending::Anew;
 use crate::service::roots::Roots;
 use crate::service::turns::{Seats, Turns};
 use crate::service::uses::Covers;
@@ -72,6 +74,7 @@ pub struct Service {
     admission: Admission,
     allowance: Allowance,
     waits: Waits,
+    anew: Anew,
     covers: Covers,
     searches: Turns,
     batches: Seats,
@@ -136,6 +139,7 @@ impl Service {
             admission: Admission::default(),
             allowance: Allowance::default(),
             waits: Waits::default(),
+            anew: Anew::default(),
             covers: Covers::default(),
             searches: Turns::of_searches(),
             batches: Seats::of_batches(),

@@ -296,6 +296,7 @@ impl Selectors {
 
 /// Executables of more bytes have no `unix:sha256` unless the configuration says otherwise: some
 /// seconds of reading.
+#[cfg(test)]
 pub(crate) const SHA256_BYTES_MAX: u64 = 512 * 1_024 * 1_024;
 /// How long a caller waits for his selectors.
 const ATTEST_TIME_MAX: Duration = Duration::from_secs(5);

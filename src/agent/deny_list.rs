@@ -2,8 +2,11 @@
 //!
 //! | Resource | Filter |
 //! |---|---|
-//! | `protem.deny_list` | `envoy.filters.http.rbac`: the next request on a live connection is denied |
-//! | `protem.deny_list.tcp` | `envoy.filters.network.rbac`, with each piece of data |
+//! | `protem.deny_list` | `envoy.filters.http.rbac`: denies the next request on a live connection |
+//! | `protem.deny_list.tcp` | `envoy.filters.network.rbac`: the next connection is denied |
+//!
+//! A TCP connection that is open keeps the filter that it began with (measured, Envoy 1.40): only a
+//! bound on its age ends it.
 //!
 //! Promises: what is denied is told by the certificate's SHA-256, so that nothing else is; an empty
 //! list is a filter that denies nobody. Before the server has told the list, nothing is said: an

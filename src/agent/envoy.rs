@@ -28,7 +28,7 @@ use crate::agent::sds::{Options, Sds};
 use crate::agent::uses::{AccessLogs, Uses};
 use crate::agent::xds::{Lean, Streams};
 use crate::proto::access_log::access_log_service_server::AccessLogServiceServer;
-use crate::proto::extension::extension_config_discovery_service_server::ExtensionConfigDiscoveryServiceServer;
+use crate::proto::extension::extension_config_discovery_service_server as ecds_server;
 use crate::proto::secret::secret_discovery_service_server::SecretDiscoveryServiceServer;
 use crate::time::Clock;
 
@@ -72,7 +72,7 @@ pub(crate) fn router<P: Caller>(parts: Parts) -> Router {
     let logs = AccessLogs::<P>::new(uses, keeper, clock, streams, stop);
     let secrets =
         SecretDiscoveryServiceServer::new(secrets).max_decoding_message_size(DISCOVERY_BYTES_MAX);
-    let denied = ExtensionConfigDiscoveryServiceServer::new(denied)
+    let denied = ecds_server::ExtensionConfigDiscoveryServiceServer::new(denied)
         .max_decoding_message_size(DISCOVERY_BYTES_MAX);
     let gathered = Arc::default();
     let secrets = Lean::new(secrets, DISCOVERY_BYTES_MAX, &gathered);

@@ -41,15 +41,12 @@ pub(crate) fn harden() -> Result<Memory, HardeningError> {
     let memory = lock_memory();
     match memory {
         Memory::Locked => {}
-        Memory::Limited => tracing::warn!(
-            "keys may be swapped out: memory is locked only without a limit; set \
-             `LimitMEMLOCK=infinity`, or encrypt or turn off the swap"
-        ),
-        Memory::Refused(error) => tracing::warn!(
-            %error,
-            "keys may be swapped out: the system locks no memory; allow `mlockall`, or encrypt or \
-             turn off the swap"
-        ),
+        Memory::Limited => {
+            tracing::warn!("keys may be swapped out: the limit of locked memory is not infinite")
+        }
+        Memory::Refused(error) => {
+            tracing::warn!(%error, "keys may be swapped out: the system locks no memory")
+        }
     }
     Ok(memory)
 }

@@ -23,8 +23,6 @@ pub(crate) struct Generation(pub(crate) u64);
 /// One caller's holdings.
 #[derive(Clone, Debug)]
 pub(crate) struct Holdings {
-    /// Of this whole.
-    pub(crate) generation: Generation,
     /// Whether the server has told everything once since this agent started; before, an empty list
     /// means nothing yet.
     pub(crate) told: bool,
@@ -151,14 +149,15 @@ pub(crate) enum Wants {
     Some {
         /// His base SVIDs.
         base: bool,
-        /// The scopes, each of a subject, that a name asks for, and whether asking for it may open an
-        /// elevation where none is open.
+        /// The scopes, each of a subject, that a name asks for, and whether asking for it may open
+        /// an elevation where none is open.
         scopes: BTreeMap<(Subject, Scope), bool>,
     },
 }
 
 impl Holdings {
     /// The base SVID that stands first; none while it is not minted or there is no identity.
+    #[cfg(test)]
     pub(crate) fn default_svid(&self) -> Option<&Arc<Svid>> {
         self.identities.first()?.svid.as_ref()
     }

@@ -1,8 +1,8 @@
 //! The agent's own identity: the first proof, then its own SVID, renewed by itself.
 //!
 //! Promises: a new key with every renewal; the SVID and its key are kept together (0600), so that a
-//! restart needs no new proof while they live. While the server is away it goes on with what it has,
-//! and where that has ended, with the first proof again: the agent itself never ends for it.
+//! restart needs no new proof while they live. While the server is away it goes on with what it
+//! has, and where that has ended, with the first proof again: the agent itself never ends for it.
 //! Refuses: an answer that is not for its own SPIFFE ID and key.
 
 use std::fs;

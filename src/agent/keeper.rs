@@ -12,10 +12,11 @@ mod mint;
 pub(crate) mod tend;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agent::attestor::Needs;
 use crate::agent::holdings::{Holdings, Wants};
 use crate::agent::news::News;
 use crate::id::Holder;
@@ -26,6 +27,8 @@ use crate::proto::agent::HeldStatus;
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     orders: mpsc::Sender<Order>,
+    /// What an attestation looks at; who was attested before it changed is to be looked at again.
+    needs: watch::Receiver<Needs>,
 }
 
 /// What the keeper is told by the sockets.
@@ -37,6 +40,8 @@ pub(crate) enum Order {
         selectors: Arc<BTreeSet<Selector>>,
         /// Which running holder he is.
         holder: Holder,
+        /// Gone when he is, also where his leave found no place in the line.
+        alive: Weak<()>,
         /// Answered with where to listen.
         answer: oneshot::Sender<Followed>,
     },
@@ -73,6 +78,8 @@ pub(crate) struct Following {
     id: FollowerId,
     orders: mpsc::Sender<Order>,
     holdings: watch::Receiver<Arc<Holdings>>,
+    needs: watch::Receiver<Needs>,
+    _alive: Arc<()>,
 }
 
 /// The agent is ending.
@@ -82,8 +89,8 @@ pub(crate) struct Ending;
 
 impl Keeper {
     /// The way to a keeper that reads `orders`.
-    pub(crate) const fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { orders }
+    pub(crate) fn new(orders: mpsc::Sender<Order>, needs: watch::Receiver<Needs>) -> Self {
+        Self { orders, needs }
     }
 
     /// Begins to follow what a caller with these selectors may hold.
@@ -96,9 +103,11 @@ impl Keeper {
         holder: Holder,
     ) -> Result<Following, Ending> {
         let (answer, followed) = oneshot::channel();
+        let alive = Arc::new(());
         let order = Order::Follow {
             selectors,
             holder,
+            alive: Arc::downgrade(&alive),
             answer,
         };
         self.orders.send(order).await.map_err(|_| Ending)?;
@@ -107,11 +116,24 @@ impl Keeper {
             id: followed.id,
             orders: self.orders.clone(),
             holdings: followed.holdings,
+            needs: self.needs.clone(),
+            _alive: alive,
         })
     }
 }
 
+/// What attestations look at from a moment on.
+#[derive(Debug)]
+pub(crate) struct Sight(watch::Receiver<Needs>);
+
 impl Keeper {
+    /// What attestations look at from now on: to be taken before a caller is attested.
+    pub(crate) fn sight(&self) -> Sight {
+        let mut needs = self.needs.clone();
+        needs.mark_unchanged();
+        Sight(needs)
+    }
+
     /// Tells the keeper what the server said.
     ///
     /// # Errors
@@ -150,18 +172,39 @@ impl Following {
         self.holdings.borrow_and_update().clone()
     }
 
-    /// Ends when there are newer holdings than those last seen.
+    /// Ends when there are newer holdings than those last seen, or the caller is to be attested
+    /// again.
     ///
     /// # Errors
     /// When the agent is ending.
     pub(crate) async fn changed(&mut self) -> Result<(), Ending> {
-        self.holdings.changed().await.map_err(|_| Ending)
+        if self.is_outdated() {
+            return Ok(());
+        }
+        let mut needs = self.needs.clone();
+        tokio::select! {
+            changed = self.holdings.changed() => changed.map_err(|_| Ending),
+            // Without an attestor nothing is looked at anew.
+            Ok(()) = needs.changed() => Ok(()),
+        }
+    }
+
+    /// Whether entries use other kinds of selectors since the caller was attested for this: then
+    /// he is to be attested again, and followed anew.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.needs.has_changed().unwrap_or_default()
+    }
+
+    /// Says what was looked at when the caller was attested for this: [`Keeper::sight`] from
+    /// before that.
+    pub(crate) fn attested_by(&mut self, sight: Sight) {
+        self.needs = sight.0;
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        // Where the line is full, the keeper notices by the receiver that is gone.
+        // Where the line is full, the keeper notices in its next round.
         let _ = self.orders.try_send(Order::Leave(self.id));
     }
 }

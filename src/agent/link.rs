@@ -2,9 +2,9 @@
 //!
 //! Promises: after every connection everything is told anew, and counts only once it is whole, so
 //! that no change is missed however often the stream breaks; it is made anew after pauses that grow
-//! and that chance spreads; a server that says nothing for [`SILENCE_MAX`] is taken for gone. How far
-//! the clocks are apart is measured with every message.
-//! Refuses: to take anything away because the server is away.
+//! and that chance spreads; a server that says nothing for [`SILENCE_MAX`] is taken for gone. How
+//! far the clocks are apart is measured with every message. Refuses: to take anything away because
+//! the server is away.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -225,11 +225,7 @@ impl Link {
         });
         let is_far = |skew: i64| SKEW_TOLD_MS <= skew.saturating_abs();
         if is_far(skew_ms) && !is_far(before) {
-            tracing::warn!(
-                skew_ms,
-                "this host's clock and the server's differ: lives seem shorter or longer here; \
-                 set the clock"
-            );
+            tracing::warn!(skew_ms, "this host's clock and the server's differ");
         }
     }
 }

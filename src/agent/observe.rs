@@ -45,6 +45,10 @@ pub(crate) struct Metrics {
     pub(crate) connections: Many<Gauge>,
     /// Connections turned away, by socket.
     pub(crate) turned_away: Many<Counter>,
+    /// Connections accepted, by socket.
+    pub(crate) accepted: Many<Counter>,
+    /// Faults of sockets.
+    pub(crate) faults: Many<Counter>,
     /// Scopes asked for, by answer.
     pub(crate) asks: Many<Counter>,
     /// Certificates denied.
@@ -63,6 +67,8 @@ impl Default for Metrics {
             failed: agent_table::MINTS_FAILED.counters(),
             connections: agent_table::CONNECTIONS.gauges(),
             turned_away: agent_table::CONNECTIONS_REFUSED.counters(),
+            accepted: agent_table::CONNECTIONS_ACCEPTED.counters(),
+            faults: agent_table::SOCKET_FAULTS.counters(),
             asks: agent_table::ASKS.counters(),
             denied: agent_table::DENIED.gauge(),
         }
@@ -90,6 +96,8 @@ impl Metrics {
         self.failed.on(&mut sheet);
         self.connections.on(&mut sheet);
         self.turned_away.on(&mut sheet);
+        self.accepted.on(&mut sheet);
+        self.faults.on(&mut sheet);
         self.asks.on(&mut sheet);
         self.denied.on(&mut sheet);
         more(&mut sheet);

@@ -12,7 +12,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -33,14 +33,14 @@ use crate::agent::local_caller::LocalCaller;
 use crate::agent::observe::{self, Metrics, Observed};
 use crate::agent::report;
 use crate::agent::sds::{Options, Validator};
-use crate::agent::socket::{Incoming, Place, SeatLimits, SocketError};
+use crate::agent::socket::{Incoming, Place, SeatLimits, SocketError, SocketState};
 use crate::agent::status::Statuses;
 use crate::agent::uses::Uses;
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket, serving};
 use crate::agent::xds::{Streams, StreamsMax};
 use crate::client::Client;
 use crate::config::{AgentConfig, SdsConfig};
-use crate::lifecycle::{Ending, Lifecycle, StopSignals, Supervisor};
+use crate::lifecycle::{Ending, Lifecycle, StopSignals, Supervisor, open_files};
 use crate::metric::Sheet;
 use crate::time::Clock;
 
@@ -78,6 +78,7 @@ pub enum AgentError {
 
 /// What all parts share.
 struct Parts {
+    agent: String,
     lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
     client: Arc<Client>,
@@ -87,9 +88,10 @@ struct Parts {
     own: watch::Receiver<Option<Own>>,
     fare: watch::Receiver<Fare>,
     denied: watch::Receiver<Arc<DenyList>>,
-    statuses: Statuses,
     streams: Arc<Streams>,
     uses: Arc<Uses>,
+    /// Whether each socket is where it belongs; written while the doors open.
+    sockets: Mutex<Vec<watch::Receiver<SocketState>>>,
 }
 
 /// Runs an agent until it is told to stop.
@@ -100,63 +102,9 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
     // First of all: as process 1 of a container nothing else would end a start.
     let mut signals = StopSignals::listen().map_err(AgentError::Signals)?;
     harden().map_err(|error: HardeningError| AgentError::Hardening(error.into()))?;
-    let home = Arc::new(Home::open(&config.state)?);
-    let first = home.first_generation();
-    let identity = Identity::open(config, Arc::clone(&home), &clock)?;
-    let attestor = Attestor::new(config.program_bytes_max, Arc::clone(&clock));
-    let attestor = attestor.map_err(AgentError::Proc)?;
-    let lifecycle = Lifecycle::default();
-    let metrics = Metrics::default();
-    let (orders, keeper_orders) = mpsc::channel(ORDERS_MAX);
-    let (own, fare) = (
-        watch::Sender::new(identity.held()),
-        watch::Sender::default(),
-    );
-    let denied = watch::Sender::new(Arc::new(DenyList::default()));
-    let streams = Streams::new(StreamsMax::default());
-    let parts = Parts {
-        clock,
-        client: Arc::clone(&identity.client),
-        keeper: Keeper::new(orders.clone()),
-        attestor,
-        metrics,
-        own: own.subscribe(),
-        fare: fare.subscribe(),
-        denied: denied.subscribe(),
-        statuses: Statuses {
-            agent: config.subject.to_string(),
-            keeper: Keeper::new(orders),
-            own: own.subscribe(),
-            fare: fare.subscribe(),
-            streams: Arc::clone(&streams),
-        },
-        streams,
-        uses: Arc::new(Uses::of(config.subject.trust_domain().clone())),
-        lifecycle,
-    };
-    let begin = Begin {
-        agent: config.subject.id().clone(),
-        first,
-        client: Arc::clone(&parts.client),
-        attestor: Arc::clone(&parts.attestor),
-        metrics: parts.metrics.clone(),
-    };
-    let stop = || parts.lifecycle.stop.clone();
-    let tracker = &parts.lifecycle.tracker;
-    tracker.spawn(tend(begin, keeper_orders, stop()));
-    parts.open_doors(config).await?;
-    let link = Link {
-        client: Arc::clone(&parts.client),
-        home,
-        keeper: parts.keeper.clone(),
-        trust_domain: config.subject.trust_domain().clone(),
-        deny_list: config.sds.as_ref().is_some_and(|sds| sds.deny_list),
-        first,
-        fare,
-        denied,
-    };
-    tracker.spawn(link.follow(own.subscribe(), stop()));
-    tracker.spawn(identity.keep(own, stop()));
+    // Each connection takes two: its socket and the process behind it.
+    open_files();
+    let parts = begin(config, clock).await?;
     let supervisor = Supervisor::of_process();
     supervisor.ready("serving");
     tracing::info!(agent = %config.subject, "the agent serves");
@@ -169,6 +117,57 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
         Ending::Drained => Ok(()),
         Ending::Cut => Err(AgentError::Cut),
     }
+}
+
+/// Puts the parts together and starts them: first the sockets, then what asks the server.
+async fn begin(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<Parts, AgentError> {
+    let home = Arc::new(Home::open(&config.state)?);
+    let identity = Identity::open(config, Arc::clone(&home), &clock)?;
+    let attestor = Attestor::new(config.program_bytes_max, Arc::clone(&clock));
+    let attestor = attestor.map_err(AgentError::Proc)?;
+    let (orders, keeper_orders) = mpsc::channel(ORDERS_MAX);
+    let own = watch::Sender::new(identity.held());
+    let fare = watch::Sender::default();
+    let denied = watch::Sender::new(Arc::new(DenyList::default()));
+    let trust_domain = config.subject.trust_domain().clone();
+    let parts = Parts {
+        agent: config.subject.to_string(),
+        clock,
+        client: Arc::clone(&identity.client),
+        keeper: Keeper::new(orders, attestor.needs()),
+        attestor,
+        metrics: Metrics::default(),
+        own: own.subscribe(),
+        fare: fare.subscribe(),
+        denied: denied.subscribe(),
+        streams: Streams::new(StreamsMax::default()),
+        uses: Arc::new(Uses::of(trust_domain.clone())),
+        sockets: Mutex::default(),
+        lifecycle: Lifecycle::default(),
+    };
+    let (tracker, stop) = (&parts.lifecycle.tracker, || parts.lifecycle.stop.clone());
+    let tending = Begin {
+        agent: config.subject.id().clone(),
+        first: home.first_generation(),
+        client: Arc::clone(&parts.client),
+        attestor: Arc::clone(&parts.attestor),
+        metrics: parts.metrics.clone(),
+    };
+    tracker.spawn(tend(tending, keeper_orders, stop()));
+    parts.open_doors(config).await?;
+    let link = Link {
+        client: Arc::clone(&parts.client),
+        first: home.first_generation(),
+        home,
+        keeper: parts.keeper.clone(),
+        trust_domain,
+        deny_list: config.sds.as_ref().is_some_and(|sds| sds.deny_list),
+        fare,
+        denied,
+    };
+    tracker.spawn(link.follow(own.subscribe(), stop()));
+    tracker.spawn(identity.keep(own, stop()));
+    Ok(parts)
 }
 
 impl Parts {
@@ -194,7 +193,7 @@ impl Parts {
             keeper: self.keeper.clone(),
             clock: Arc::clone(&self.clock),
             server: Arc::clone(&self.client),
-            status: self.statuses.source(),
+            status: self.statuses().source(),
             health: health.clone(),
             own_uid: rustix::process::geteuid().as_raw(),
             limits: SocketLimits::standard(),
@@ -259,6 +258,9 @@ impl Parts {
         let limits = SeatLimits::default();
         let incoming = Incoming::open(place, limits, Arc::clone(&self.attestor)).map_err(wrong)?;
         self.watch_socket(&incoming, name);
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.push(incoming.state());
+        drop(sockets);
         let stop = self.lifecycle.stop.clone().cancelled_owned();
         let path = path.to_owned();
         self.lifecycle.tracker.spawn(async move {
@@ -276,7 +278,7 @@ impl Parts {
     fn watch_socket(&self, incoming: &Incoming, name: &'static str) {
         let (sitting, tally) = (incoming.sitting(), incoming.tally());
         let metrics = self.metrics.clone();
-        let mut refused_before = 0_u64;
+        let mut before = [0_u64; 4];
         self.lifecycle.repeat(GLANCE_EVERY, move || {
             let count = i64::try_from(sitting()).unwrap_or(i64::MAX);
             metrics.connections.set(name, count);
@@ -284,22 +286,47 @@ impl Parts {
                 .refused_full()
                 .saturating_add(tally.refused_full_of_uid())
                 .saturating_add(tally.refused_unknown());
-            for _ in refused_before..refused {
-                metrics.turned_away.add(name);
-            }
-            refused_before = refused;
+            let now = [tally.accepted(), refused, tally.faults(), tally.losses()];
+            let [accepted, refused, faults, losses] =
+                std::array::from_fn(|at| match (now.get(at), before.get(at)) {
+                    (Some(now), Some(before)) => now.saturating_sub(*before),
+                    _ => 0,
+                });
+            before = now;
+            metrics.accepted.add_many(name, accepted);
+            metrics.turned_away.add_many(name, refused);
+            metrics.faults.add_many("accept", faults);
+            metrics.faults.add_many("lost", losses);
             std::future::ready(())
         });
+    }
+
+    fn statuses(&self) -> Statuses {
+        Statuses {
+            agent: self.agent.clone(),
+            keeper: self.keeper.clone(),
+            own: self.own.clone(),
+            fare: self.fare.clone(),
+            streams: Arc::clone(&self.streams),
+        }
     }
 
     fn observed(&self) -> Observed {
         let metrics = self.metrics.clone();
         let (own, fare, denied) = (self.own.clone(), self.fare.clone(), self.denied.clone());
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let sockets = sockets.clone();
         let look = move || {
             let (own, fare) = (*own.borrow(), *fare.borrow());
             metrics.note(fare, own);
             let count = i64::try_from(denied.borrow().digests.len()).unwrap_or(i64::MAX);
             metrics.denied.set(count);
+            if sockets
+                .iter()
+                .any(|socket| *socket.borrow() == SocketState::Lost)
+            {
+                return Some("not ready: a socket was removed or replaced; see the log".to_owned());
+            }
             match (own, fare.connected) {
                 (None, _) => Some("not ready: the agent has no SVID of its own".to_owned()),
                 (Some(_), false) => {

@@ -23,8 +23,7 @@ mod seats;
 use std::io;
 use std::path::PathBuf;
 
-pub(crate) use crate::agent::socket::incoming::{Incoming, SocketState, Tally};
-pub(crate) use crate::agent::socket::local::Local;
+pub(crate) use crate::agent::socket::incoming::{Incoming, SocketState};
 pub(crate) use crate::agent::socket::place::Place;
 pub(crate) use crate::agent::socket::seats::SeatLimits;
 

@@ -24,6 +24,7 @@ use tonic_health::server::HealthReporter;
 
 pub(crate) use crate::agent::stand::mint::Root;
 
+use crate::agent::attestor::Needs;
 use crate::agent::authority::AnyAuthority;
 use crate::agent::holdings::{
     AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid, Wants,
@@ -96,7 +97,6 @@ impl Stand {
         let now = SystemClock.now().whole_second();
         let root = Root::new("td", now);
         let nothing = Holdings {
-            generation: Generation(0),
             told: false,
             identities: Vec::new(),
             elevated: Vec::new(),
@@ -120,7 +120,7 @@ impl Stand {
         Self {
             holdings,
             caller,
-            keeper: Keeper::new(orders),
+            keeper: Keeper::new(orders, watch::channel(Needs::default()).1),
             seen,
             clock: Arc::new(ManualClock::new(now)),
             root,
@@ -132,7 +132,6 @@ impl Stand {
     pub(crate) fn tell(&self, change: impl FnOnce(&mut Holdings)) {
         self.holdings.send_modify(|holdings| {
             let mut next = (**holdings).clone();
-            next.generation.0 += 1;
             change(&mut next);
             *holdings = Arc::new(next);
         });
@@ -174,15 +173,11 @@ impl Stand {
     pub(crate) fn serve_with(&self, limits: SocketLimits, health: HealthReporter) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("workload.sock");
-        let (status, statuses) = watch::channel(Arc::new(StatusResponse::default()));
         let socket = WorkloadSocket {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
             server: Arc::new(self.nowhere()),
-            status: Arc::new(move || {
-                let status = (**statuses.borrow()).clone();
-                Box::pin(async move { Ok(status) })
-            }),
+            status: Arc::new(|| Box::pin(async { Ok(StatusResponse::default()) })),
             health,
             own_uid: 1,
             limits,
@@ -200,7 +195,6 @@ impl Stand {
         });
         Served {
             path,
-            status,
             task,
             _folder: folder,
         }
@@ -210,7 +204,6 @@ impl Stand {
 /// A socket that is served.
 pub(crate) struct Served {
     pub(crate) path: PathBuf,
-    pub(crate) status: watch::Sender<Arc<StatusResponse>>,
     task: tokio::task::JoinHandle<()>,
     _folder: TempDir,
 }
@@ -272,6 +265,7 @@ fn keep(
                     selectors,
                     holder,
                     answer,
+                    ..
                 } => {
                     next += 1;
                     let id = FollowerId(next);

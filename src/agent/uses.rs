@@ -2,15 +2,17 @@
 //!
 //! Promises: a use is a request or connection that was let in: an upstream was tried for it, or it
 //! was answered below 400. So what RBAC turned away is none, and a 403 of the service behind is
-//! one. At most [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is
-//! counted and dropped, for it says less than what is there. Times lie in the past.
-//! Refuses: base SVIDs, other trust domains, and reporters without an entry of their own.
+//! one. A connection whose upstream was tried and which RBAC then ended is none either. At most
+//! [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is counted and
+//! dropped, for it says less than what is there. Times lie in the past. Refuses: base SVIDs, other
+//! trust domains, and reporters without an entry of their own.
 
+mod listeners;
 mod service;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::identity::{SpiffeId, Subject, TrustDomain};
 use crate::metric::agent_table::USES_READ;
@@ -22,6 +24,7 @@ use crate::proto::access_log_data::{AccessLogCommon, AccessLogType, HttpAccessLo
 use crate::scope::{Scope, SvidName};
 use crate::time::Timestamp;
 
+use crate::agent::uses::listeners::Listeners;
 pub(crate) use crate::agent::uses::service::AccessLogs;
 
 /// What was used since it was last asked for.
@@ -30,6 +33,8 @@ pub(crate) struct Uses {
     own: TrustDomain,
     /// Owned by whoever reads a log or takes; nothing is awaited while it is locked.
     waiting: Mutex<BTreeMap<(Subject, Scope), Use>>,
+    /// Whose proxies tell of every request.
+    listeners: Arc<Listeners>,
     read: Many<Counter>,
 }
 
@@ -50,8 +55,14 @@ impl Uses {
         Self {
             own,
             waiting: Mutex::default(),
+            listeners: Arc::default(),
             read: USES_READ.counters(),
         }
+    }
+
+    /// Whose proxies tell of every request, and since when.
+    pub(crate) const fn listeners(&self) -> &Arc<Listeners> {
+        &self.listeners
     }
 
     /// Puts what is counted on a sheet.
@@ -65,10 +76,10 @@ impl Uses {
     }
 
     /// Gives back what could not be reported, to be taken again with what is new.
-    pub(crate) fn give_back(&self, uses: BTreeMap<(Subject, Scope), Use>) {
+    pub(crate) fn give_back(&self, uses: BTreeMap<(Subject, Scope), Use>, now: Timestamp) {
         let mut waiting = self.lock();
         for (of, one) in uses {
-            self.add(&mut waiting, of, one);
+            self.add(&mut waiting, of, one, now);
         }
     }
 
@@ -85,9 +96,7 @@ impl Uses {
             Some(LogEntries::TcpLogs(logs)) => {
                 for entry in &logs.log_entry {
                     let common = entry.common_properties.as_ref();
-                    let tried =
-                        |common: &&AccessLogCommon| common.upstream_request_attempt_count > 0;
-                    self.read_entry(common.filter(tried), now);
+                    self.read_entry(common.filter(|common| was_carried(common)), now);
                 }
             }
         }
@@ -105,10 +114,16 @@ impl Uses {
             last: ended(common, began, now),
             count: u64::from(is_last_word(common)),
         };
-        self.add(&mut self.lock(), of, one);
+        self.add(&mut self.lock(), of, one, now);
     }
 
-    fn add(&self, waiting: &mut BTreeMap<(Subject, Scope), Use>, of: (Subject, Scope), one: Use) {
+    fn add(
+        &self,
+        waiting: &mut BTreeMap<(Subject, Scope), Use>,
+        of: (Subject, Scope),
+        one: Use,
+        now: Timestamp,
+    ) {
         let full = WAITING_MAX <= waiting.len();
         let entry = match waiting.entry(of) {
             Entry::Occupied(mut kept) => {
@@ -118,7 +133,11 @@ impl Uses {
                 kept.count = kept.count.saturating_add(one.count);
                 "counted"
             }
-            Entry::Vacant(_) if full => "dropped",
+            Entry::Vacant(_) if full => {
+                // No word can be given for what was lost.
+                self.listeners.lost(now);
+                "dropped"
+            }
             Entry::Vacant(place) => {
                 place.insert(one);
                 "counted"
@@ -163,6 +182,13 @@ fn was_let_in(entry: &HttpAccessLogEntry, common: &AccessLogCommon) -> bool {
         || code.is_some_and(|code| (ANSWERED_LEAST..REFUSED_LEAST).contains(&code))
 }
 
+/// Whether data was let through. An upstream is tried when a connection opens, before a filter has
+/// seen the data that it denies: then it says so.
+fn was_carried(common: &AccessLogCommon) -> bool {
+    let denied = common.connection_termination_details.starts_with(RBAC);
+    common.upstream_request_attempt_count > 0 && !denied
+}
+
 /// Whether nothing more is said of this request or connection.
 fn is_last_word(common: &AccessLogCommon) -> bool {
     let ends = [
@@ -198,6 +224,8 @@ const WAITING_MAX: usize = 4_096;
 const NAMES_MAX: usize = 16;
 const ANSWERED_LEAST: u32 = 100;
 const REFUSED_LEAST: u32 = 400;
+/// With what RBAC explains that it ended a connection.
+const RBAC: &str = "rbac_access_denied";
 const MS_PER_S: i64 = 1_000;
 const NS_PER_MS: i64 = 1_000_000;
 

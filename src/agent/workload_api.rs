@@ -173,7 +173,11 @@ mod tests {
     }
 
     /// The Python client, and what it says line by line.
-    struct Python(Lines<BufReader<ChildStdout>>, Child);
+    struct Python {
+        lines: Lines<BufReader<ChildStdout>>,
+        /// Killed when it is dropped.
+        _child: Child,
+    }
 
     impl Python {
         fn start(act: &str, served: &Served) -> Self {
@@ -189,11 +193,14 @@ mod tests {
                 .spawn()
                 .unwrap();
             let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            Self(lines, child)
+            Self {
+                lines,
+                _child: child,
+            }
         }
 
         async fn says(&mut self) -> Value {
-            let line = self.0.next_line().await.unwrap();
+            let line = self.lines.next_line().await.unwrap();
             serde_json::from_str(&line.expect("it says nothing more")).unwrap()
         }
     }

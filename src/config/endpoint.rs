@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::config::agent::WORKLOAD_SOCKET;
+
 /// The socket of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadEndpoint(PathBuf);
@@ -54,7 +56,7 @@ impl WorkloadEndpoint {
         )]
         match std::env::var(VARIABLE) {
             Ok(text) => text.parse(),
-            Err(std::env::VarError::NotPresent) => Ok(Self(PathBuf::from(USUAL))),
+            Err(std::env::VarError::NotPresent) => Ok(Self(PathBuf::from(WORKLOAD_SOCKET))),
             Err(std::env::VarError::NotUnicode(_)) => Err(EndpointError::Unreadable),
         }
     }
@@ -131,8 +133,6 @@ fn decoded(text: &str) -> Option<String> {
 const VARIABLE: &str = "SPIFFE_ENDPOINT_SOCKET";
 const UNIX: &str = "unix:";
 const TCP: &str = "tcp:";
-/// Where `protem agent` listens when its configuration says nothing else.
-pub const USUAL: &str = "/run/protem/agent/workload.sock";
 const SHOWN_CHARS_MAX: usize = 256;
 
 #[cfg(test)]

@@ -14,18 +14,18 @@
 //! ```
 //!
 //! `deploy/config/agent.toml` documents every setting, `deploy/systemd` has the unit. The token
-//! works once; from then on the agent renews its own SVID by itself and keeps it with its key (0600)
-//! in `state`, so that a restart needs no new token. A host that has an X.509-SVID of a configured
-//! foreign trust domain needs no token at all: `svid` in `agent.toml`, and `x509` in the
+//! works once; from then on the agent renews its own SVID by itself and keeps it with its key
+//! (0600) in `state`, so that a restart needs no new token. A host that has an X.509-SVID of a
+//! configured foreign trust domain needs no token at all: `svid` in `agent.toml`, and `x509` in the
 //! `obtained_by` of the agent's entry.
 //!
 //! An agent obtains SVIDs only for entries that name it in `obtained_by`, and learns of no others.
 //!
 //! # Who calls
 //!
-//! A caller is told by the kernel when he connects (`SO_PEERCRED`, `SO_PEERPIDFD`), never by what he
-//! says. He is given what his entries say: those whose selectors are all among his. An entry without
-//! selectors fits nobody.
+//! A caller is told by the kernel when he connects (`SO_PEERCRED`, `SO_PEERPIDFD`), never by what
+//! he says. He is given what his entries say: those whose selectors are all among his. An entry
+//! without selectors fits nobody.
 //!
 //! | Selector | Is |
 //! |---|---|
@@ -47,14 +47,14 @@
 //!
 //! | Socket | Serves |
 //! |---|---|
-//! | `workload_socket` | the SPIFFE Workload API (X.509), health, reflection, `protem agent` and `protem elevate --socket` |
+//! | `workload_socket` | the SPIFFE Workload API (X.509), health, reflection, `protem agent` |
 //! | `sds.socket` | Envoy: secrets (SDS, all three ways), deny list (ECDS), access log |
 //!
 //! His **default** is the entry with the hint `default`, else the one whose SPIFFE ID sorts first;
-//! an elevated SVID never is. A base SVID is minted when somebody first asks for it and renewed at a
-//! point between 45 and 55 % of its life, drawn once for each certificate. An elevated one is minted
-//! when an elevation that serves him is open and somebody asked for its scope; each has a key of its
-//! own, and policy is asked again for each renewal.
+//! an elevated SVID never is. A base SVID is minted when somebody first asks for it and renewed at
+//! a point between 45 and 55 % of its life, drawn once for each certificate. An elevated one is
+//! minted when an elevation that serves him is open and somebody asked for its scope; each has a
+//! key of its own, and policy is asked again for each renewal.
 //!
 //! | Secret's name | Is |
 //! |---|---|
@@ -70,27 +70,27 @@
 //!
 //! # A right at the moment of use
 //!
-//! With Envoy's on-demand secret selector (`deploy/demo/agent-client.yaml`) a request that names a
-//! scope asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of the
-//! scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
-//! bound to all of the subject's processes on this host. Policy sees that it is on demand. Permitted,
-//! the request passes some milliseconds later. While people decide it is held for `hold` and then
-//! refused; when they approve, the SVID is pushed, and the next request passes. A denial is
-//! remembered for a minute. The same holds after somebody ended the right by hand: nothing opens it
-//! again within that minute.
+//! With Envoy's on-demand secret selector (`deploy/demo/client.yaml`) a request that names a
+//! scope asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of
+//! the scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
+//! bound to all of the subject's processes on this host. Policy sees that it is on demand.
+//! Permitted, the request passes some milliseconds later. While people decide it is held for `hold`
+//! and then refused; when they approve, the SVID is pushed, and the next request passes. A denial
+//! is remembered for a minute. The same holds after somebody ended the right by hand: nothing opens
+//! it again within that minute.
 //!
 //! `protem elevate SCOPE --socket PATH --reason WHY` asks the same by hand, as the caller's own
 //! subject.
 //!
 //! # How a right ends at a proxy
 //!
-//! By its notAfter, always. When it is ended before (`protem revoke`), the server tells the agent at
-//! once, and nothing more is minted. The agent takes the SVID and its key away and tells its Envoys:
-//! by delta the secret is removed, which new connections of an on-demand selector feel at once; by
-//! state-of-the-world, which cannot remove, the base SVID takes its place. Envoy keeps connections
-//! that are open: bound them (`max_connection_duration`), and let the servers subscribe to the deny
-//! list: filters `protem.deny_list` (HTTP) and `protem.deny_list.tcp` over ECDS deny the next request
-//! of a denied certificate within milliseconds.
+//! By its notAfter, always. When it is ended before (`protem revoke`), the server tells the agent
+//! at once, and nothing more is minted. The agent takes the SVID and its key away and tells its
+//! Envoys: by delta the secret is removed, which new connections of an on-demand selector feel at
+//! once; by state-of-the-world, which cannot remove, the base SVID takes its place. Envoy keeps
+//! connections that are open: bound them (Envoy's max_connection_duration), and let the servers
+//! subscribe to the deny list: filters `protem.deny_list` (HTTP) and `protem.deny_list.tcp` over
+//! ECDS deny the next request of a denied certificate within milliseconds.
 //!
 //! A CRL is not offered by SDS: an issuer without a fresh one refuses everybody, the one for the
 //! intermediate alone refuses everybody too, and the SPIFFE validator ignores it.
@@ -99,15 +99,15 @@
 //!
 //! | What | Then |
 //! |---|---|
-//! | the server | SVIDs are handed over until they end; renewals are tried again and again, all at once when it is back; new elevations wait |
-//! | the agent, for a restart | Envoys and workloads go on with what they have and connect again by themselves; the agent mints anew (keys of workloads are never written), under higher versions |
+//! | the server | what is held is handed over until it ends, renewals are tried on |
+//! | the agent, for a restart | all go on with what they have and connect again; it mints anew |
 //! | the agent, killed | the same; its sockets are taken over by the next start |
 //! | the agent, longer than its own SVID lives | it needs a first proof again: a new join token |
-//! | Envoy, for a restart | it is given what is current; an elevation bound to the host still serves it |
+//! | Envoy, for a restart | it is given what is current; an elevation of the host serves it |
 //! | the workload's process | its streams end; what nobody follows is not renewed and forgotten |
 //! | this machine, asleep | what has ended meanwhile is dropped before anything is handed over |
-//! | this host's clock | the difference from the server's is shown (`protem agent status`, `agent_skew_milliseconds`) and told in the log from 2 s on |
-//! | a socket's file | removed or replaced, it is told in the log and made anew where its folder is still safe |
+//! | this host's clock | the difference is shown (`protem agent status`), and logged from 2 s on |
+//! | a socket's file | is told in the log, and made anew where its folder is still safe |
 //!
 //! # Look at it
 //!
@@ -117,7 +117,7 @@
 //!
 //! # Limits
 //!
-//! One host for one agent; X.509 only (JWT methods say so); Linux with `SO_PEERPIDFD` (6.5), or older
-//! with a check of the process's start instead. The digest deny list tells everybody who subscribes
-//! which certificates were ended early, as digests. An agent is trusted for the entries that name it:
-//! who owns the host owns its identities.
+//! One host for one agent; X.509 only (JWT methods say so); Linux with `SO_PEERPIDFD` (6.5), or
+//! older with a check of the process's start instead. The digest deny list tells everybody who
+//! subscribes which certificates were ended early, as digests. An agent is trusted for the entries
+//! that name it: who owns the host owns its identities.

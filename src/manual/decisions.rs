@@ -6,6 +6,7 @@
 //! | [`policies`] | the engine, time, facts |
 //! | [`ledgers`] | the store and what is remembered |
 //! | [`callers`] | doors, tokens, instances, proxies |
+//! | [`agents`] | local callers, sockets, Envoy's protocols, uses |
 //! | [`speed`] | what an issuance costs, what was tried, what stands in the way |
 //! | [`operations`] | starting, stopping, watching |
 //! | [`libraries`] | every dependency, each with a sentence |
@@ -26,10 +27,10 @@
 //! - **Policy time is cut to minutes.** See [`policies`].
 //! - **The kill switch asks policy.** There is no local socket yet.
 //!
-//! Of the design's parts these do not exist yet: votes and people, signals, agent, gRPC, console,
-//! PostgreSQL, the Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators,
-//! Kubernetes.
+//! Of the design's parts these do not exist yet: votes and people, signals, console, PostgreSQL,
+//! the Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators, Kubernetes.
 
+pub mod agents;
 pub mod callers;
 pub mod certificates;
 pub mod ledgers;

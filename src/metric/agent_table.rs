@@ -13,6 +13,8 @@ pub const ALL: &[&Metric] = &[
     &MINTS_FAILED,
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
+    &CONNECTIONS_ACCEPTED,
+    &SOCKET_FAULTS,
     &ASKS,
     &DENIED,
     &STREAMS_OPEN,
@@ -78,6 +80,20 @@ pub static CONNECTIONS_REFUSED: Metric = Metric {
     help: "Connections turned away, because too many were open or their process could not be told",
     kind: Kind::Counter,
     label: Some(("socket", SOCKETS)),
+};
+/// Who came.
+pub static CONNECTIONS_ACCEPTED: Metric = Metric {
+    name: "agent_connections_accepted",
+    help: "Connections accepted, by socket",
+    kind: Kind::Counter,
+    label: Some(("socket", SOCKETS)),
+};
+/// What went wrong with a socket itself.
+pub static SOCKET_FAULTS: Metric = Metric {
+    name: "agent_socket_faults",
+    help: "Faults of the sockets: accepting failed, or the file was found removed or replaced",
+    kind: Kind::Counter,
+    label: Some(("fault", &["accept", "lost"])),
 };
 /// What became of scopes that were asked for at the moment of use.
 pub static ASKS: Metric = Metric {

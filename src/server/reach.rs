@@ -1,31 +1,14 @@
-//! How the server is reached: where it listens, under which URL, by how many at once.
+//! How the server is reached: where it listens, under which URL.
 //!
 //! Promises: a port that is taken is told with its address.
 //! Refuses: to guess a name that the certificate does not bear, while it bears one.
 
 use std::net::SocketAddr;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 use crate::config::ServerConfig;
 use crate::server::start::StartError;
-
-/// How many files the process may open, after asking the system for all that it may have.
-pub(crate) fn open_files() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let all = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let granted = match setrlimit(Resource::Nofile, all) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    granted.map_or(usize::MAX, |files| {
-        usize::try_from(files).unwrap_or(usize::MAX)
-    })
-}
 
 /// How clients on this machine reach the server under a name that its certificate bears: where it
 /// listens, else the machine itself, else its first name.

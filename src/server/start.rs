@@ -25,14 +25,14 @@ use crate::attestation::Neighbour;
 use crate::config::ServerConfig;
 use crate::id::entropy::Entropy;
 use crate::keyset::KeySourceError;
-use crate::lifecycle::{Ending, Lifecycle, StopSignals};
+use crate::lifecycle::{Ending, Lifecycle, StopSignals, open_files};
 use crate::pki::{Authority, Setup, SetupError, Started};
 use crate::policy::{BundleSource, PolicyError};
 use crate::server::bundles::BundleError;
 use crate::server::certificate::ServerCertificate;
 use crate::server::head;
 use crate::server::peers::Peers;
-use crate::server::reach::{listen, local_url, open_files};
+use crate::server::reach::{listen, local_url};
 use crate::server::strangers::{Desks, bundles};
 use crate::server::watch::Watch;
 use crate::service::{Service, ServiceError};
@@ -300,6 +300,16 @@ fn background(
         let service = Arc::clone(&sweeping);
         async move {
             told("sweep", service.sweep().await);
+        }
+    });
+    let (judging, stop) = (Arc::clone(service), lifecycle.stop.clone());
+    lifecycle.tracker.spawn(async move {
+        loop {
+            tokio::select! {
+                () = judging.pending_is_due() => {}
+                () = stop.cancelled() => return,
+            }
+            told("judging of what is pending", judging.judge_pending().await);
         }
     });
     let finishing = Arc::clone(service);

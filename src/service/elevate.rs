@@ -17,7 +17,7 @@ use crate::policy::{
 use crate::scope::Scope;
 use crate::service::ask::{instance_of, principal, retrier, waits_for};
 use crate::service::issue::elevate_act;
-use crate::service::obtain::{is_let_in, may_name_holder};
+use crate::service::obtain::{is_agent_of, is_let_in, may_name_holder};
 use crate::service::{Call, DECIDE_ATTEMPTS_MAX, Refusal, Service, ServiceError, is_stale};
 use crate::store::{ElevationFilter, ElevationRow, NewElevation, Reason, RetryKey, Standing};
 use crate::time::{Seconds, Timestamp};
@@ -232,7 +232,10 @@ impl Service {
             .elevation(id)
             .await?
             .ok_or(ServiceError::NotFound("elevation"))?;
-        if call.caller.subject() != Some(&row.elevation.request.subject) {
+        let subject = &row.elevation.request.subject;
+        let own = call.caller.subject() == Some(subject);
+        // His agent asks in his name, and is told of every move anyway.
+        if !own && !self.is_agent_for(call, subject).await? {
             let allowed = self.operate(call, OperateVerb::ReadState).await;
             allowed.map_err(|error| match error {
                 ServiceError::Refused(_) => ServiceError::NotFound("elevation"),
@@ -240,6 +243,12 @@ impl Service {
             })?;
         }
         Ok(row)
+    }
+
+    async fn is_agent_for(&self, call: &Call, subject: &Subject) -> Result<bool, ServiceError> {
+        let standing = self.store.standing(Some(subject.clone()), None).await?;
+        let entry = standing.entry;
+        Ok(entry.is_some_and(|entry| is_agent_of(&call.caller, &entry)))
     }
 
     /// Elevations that match; a workload sees its own.

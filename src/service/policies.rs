@@ -113,8 +113,8 @@ impl Service {
             author: author.to_owned(),
             activated_at: now,
         });
-        // What was pending may be permitted now: those who wait look again.
-        self.all_elevations_may_move();
+        // What was pending may be permitted now.
+        self.judge_all_pending();
         self.in_force()
     }
 

@@ -197,7 +197,10 @@ impl Service {
         let event = call
             .event(EventKind::MintingReleased, self.now())
             .and("reason", reason.commitment.to_string());
-        Ok(self.store.set_minting(false, event, Some(reason)).await?)
+        let minting = self.store.set_minting(false, event, Some(reason)).await?;
+        // Nothing was permitted meanwhile, whatever policy came.
+        self.judge_all_pending();
+        Ok(minting)
     }
 
     /// Whether minting is stopped, and why the clock is in doubt, if it is.

@@ -41,6 +41,7 @@ impl Service {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn sweep(&self) -> Result<u32, ServiceError> {
+        self.go_on_judging();
         let mut moved = 0_u32;
         loop {
             let now = self.clock.sure()?;

@@ -1,8 +1,7 @@
 //! Waiting for an elevation to move.
 //!
-//! Promises: who waits is woken when the very elevation moves, or when a policy that comes into
-//! force may move all of them, and by nothing else; an elevation that nobody waits for costs
-//! nothing; waits are bounded, for each caller and in all.
+//! Promises: who waits is woken when the very elevation moves, and by nothing else; an elevation
+//! that nobody waits for costs nothing; waits are bounded, for each caller and in all.
 //! Refuses: to lose a move between a look and a wait: whoever holds a [`Wait`] hears of every move
 //! since he began it.
 
@@ -71,13 +70,6 @@ impl Service {
     /// Wakes who waits for this elevation.
     pub(crate) fn wake(&self, id: ElevationId) {
         if let Some(moves) = lock(&self.waits.line).moves.get(&id) {
-            moves.send_replace(());
-        }
-    }
-
-    /// Wakes everybody: what any elevation waits for may be there.
-    pub(crate) fn all_elevations_may_move(&self) {
-        for moves in lock(&self.waits.line).moves.values() {
             moves.send_replace(());
         }
     }

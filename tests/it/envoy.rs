@@ -1,10 +1,13 @@
 //! The walk in front of a real Envoy: shut, open, and shut again when the certificate ends.
 //!
-//! A real `protem dev`, real keepers, the two Envoys of `deploy/demo` and its echo service.
+//! A real `protem dev`, real keepers, two Envoys that read the files of those, and the echo service
+//! of `deploy/demo`; Envoys on agents are in `tests/it/agent_envoy`.
 //! `tests/envoy/drive.py` behaves as a holder who wants to stay longer than he may; it is Envoy's
 //! own access log against notAfter that judges. An SVID lives 10 s here, by a policy of the test.
 
-mod bench;
+pub(crate) mod bench;
+pub(crate) mod hosts;
+pub(crate) mod http;
 mod probes;
 
 use std::fs;
@@ -146,11 +149,11 @@ fn expiry(bench: &Bench, mesh: &Mesh, elevated: &str, end: &str) {
     bench.drive(&format!("expiry {} {folders} {end}", mesh.server), &EXPIRY);
 }
 
-/// Why `deploy/demo/run` writes an empty list before it starts web's Envoy.
+/// Why there must be an empty list before an Envoy starts that reads files.
 #[test]
 fn envoy_does_not_start_without_its_file() {
     let bench = Bench::unserved();
-    let config = bench.fill_in("client", 0, 0);
+    let config = bench.fill_in_files("client", 0, 0);
     let envoy = tool("envoy");
     let envoy = envoy.get_program().to_str().unwrap();
     let line = format!("absent --envoy {envoy} --config {}", config.display());

@@ -1,11 +1,12 @@
 //! The walk, as a caller sees it.
 
 use protem::elevation::{End, State};
+use protem::policy::BundleSource;
 use protem::service::ServiceError;
 use protem::time::Seconds;
 use protem::x509::{KeyKind, PrivateKey};
 
-use crate::world::{DB, WEB, World, asked, base, elevated};
+use crate::world::{DB, WEB, World, asked, base, changed_policy, elevated};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_svid_names_its_subject_and_ends_with_its_life() {
@@ -107,6 +108,57 @@ async fn what_waits_for_people_says_whom_it_waits_for() {
         world.mint(&holder, "db.write").await,
         Err(ServiceError::Refused(_))
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_judged_anew_when_a_policy_comes_into_force() {
+    let world = World::new().await;
+    let holder = world.holder(WEB).await;
+    world.service.judge_pending().await.unwrap();
+    let mut opened = Vec::new();
+    for _ in 0..70 {
+        opened.push(world.elevate(&holder, "db.write").await.unwrap());
+    }
+    assert_eq!(world.service.judge_pending().await.unwrap(), 0, "none owed");
+    let other = changed_policy("elevate.cedar", "08:00 to 18:00", "8 to 18");
+    let activate = async |policy: &BundleSource| {
+        let service = &world.service;
+        let activated = service.activate_policy(&world.operator, policy).await;
+        activated.unwrap();
+        let mut approved = 0;
+        // More than one page, and each tells that there is another.
+        for _ in 0..2 {
+            service.pending_is_due().await;
+            approved += service.judge_pending().await.unwrap();
+        }
+        approved
+    };
+    assert_eq!(activate(&other).await, 0, "still an approval is missing");
+    let without = changed_policy(
+        "elevate.cedar",
+        "resource == Scope::\"db.read\"",
+        "resource == Scope::\"db.write\"",
+    );
+    // Its own tests say that writing waits.
+    let files = without
+        .files()
+        .filter(|(name, _)| !name.starts_with("tests/"));
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let without = BundleSource::collect(files).unwrap();
+    let mut moved = world
+        .service
+        .begin_wait(&holder.call, opened[69].elevation.id)
+        .unwrap();
+    assert_eq!(activate(&without).await, 70);
+    moved.moved().await;
+    let id = opened[0].elevation.id;
+    let row = world.service.elevation(&holder.call, id).await.unwrap();
+    assert!(matches!(row.elevation.state, State::Approved { .. }));
+    let events = world.events().await;
+    let event = events.last().unwrap().event();
+    assert_eq!(event.kind().as_str(), "elevation.approved");
+    assert!(event.key(protem::audit::Key::Policy).is_some());
+    world.mint(&holder, "db.write").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

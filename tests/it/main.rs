@@ -30,6 +30,7 @@
 )]
 
 mod abuse;
+mod agent_envoy;
 mod agents;
 mod brought_issuer;
 mod certificates;

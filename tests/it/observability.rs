@@ -13,29 +13,86 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
-use protem::metric::{Kind, table};
+use protem::metric::{Kind, agent_table, table};
 use serde_json::Value;
 
 use super::live::{Live, Place};
-use super::tools::repository;
+use super::tools::{repository, run, tool};
 
 #[test]
-fn the_reference_of_metrics_is_the_table() {
-    let mut page = String::from(METRICS_HEAD);
-    for metric in table::ALL {
-        let kind = kind(metric.kind);
-        let label = metric.label.map_or(String::new(), |(label, values)| {
-            let mut values: Vec<String> = values.iter().map(|one| format!("`{one}`")).collect();
-            if metric.name == table::BUILD.name {
-                values = vec!["the version".to_owned()];
-            }
-            format!("`{label}`: {}", values.join(", "))
-        });
-        let help = metric.help;
-        let name = metric.full_name();
-        writeln!(page, "| `{name}` | {kind} | {help} | {label} |").unwrap();
+fn the_references_of_metrics_are_the_tables() {
+    for (path, head, metrics) in [
+        ("deploy/observability/metrics.md", METRICS_HEAD, table::ALL),
+        (
+            "deploy/observability/agent-metrics.md",
+            AGENT_METRICS_HEAD,
+            agent_table::ALL,
+        ),
+    ] {
+        let mut page = String::from(head);
+        for metric in metrics {
+            let kind = kind(metric.kind);
+            let label = metric.label.map_or(String::new(), |(label, values)| {
+                let mut values: Vec<String> = values.iter().map(|one| format!("`{one}`")).collect();
+                if label == "version" {
+                    values = vec!["the version".to_owned()];
+                }
+                format!("`{label}`: {}", values.join(", "))
+            });
+            let help = metric.help;
+            let name = metric.full_name();
+            writeln!(page, "| `{name}` | {kind} | {help} | {label} |").unwrap();
+        }
+        as_written(path, &page);
     }
-    as_written("deploy/observability/metrics.md", &page);
+}
+
+/// An agent whose server is away starts, serves, tells why it is not ready, and shows every metric
+/// of its table and no other.
+#[test]
+fn an_agent_without_its_server_shows_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let observe = Place::new(folder.path()).port;
+    let nobody = Place::new(folder.path()).port;
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("bundle.pem"), some_root()).unwrap();
+    let text = format!(
+        "server = \"https://127.0.0.1:{nobody}\"\nbundle = {:?}\nstate = {:?}\n\
+         subject = \"spiffe://prod.example/agent/a\"\nworkload_socket = {:?}\n\
+         observe = \"127.0.0.1:{observe}\"\n[sds]\nsocket = {:?}\n",
+        path("bundle.pem"),
+        path("state"),
+        path("run/workload.sock"),
+        path("run/sds.sock"),
+    );
+    fs::write(path("agent.toml"), text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_protem"));
+    command
+        .args(["agent", "run", "--config"])
+        .arg(path("agent.toml"));
+    let mut live = Live::start(command);
+    live.until_said("the agent serves");
+    assert!(ask(observe, "/livez").starts_with("HTTP/1.1 200"));
+    let ready = ask(observe, "/readyz");
+    assert!(
+        ready.contains(" 503 ") && ready.contains("no SVID of its own"),
+        "{ready}"
+    );
+    assert!(ask(observe, "/other").contains(" 404 "));
+    let text = ask(observe, "/metrics");
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let shown: BTreeSet<&str> = types.map(|line| line.split(' ').next().unwrap()).collect();
+    let wanted: Vec<String> = agent_table::ALL
+        .iter()
+        .map(|metric| metric.full_name().trim_end_matches("_total").to_owned())
+        .collect();
+    assert_eq!(shown, wanted.iter().map(String::as_str).collect(), "{text}");
+    assert!(text.contains("\nprotem_agent_connected 0\n"), "{text}");
+    assert_eq!(live.terminate().0.code(), Some(0));
+    assert!(
+        !path("run/workload.sock").exists(),
+        "a stopped agent leaves no socket"
+    );
 }
 
 /// A real server shows every metric of the table, no other, and only values that it names.
@@ -261,6 +318,26 @@ fn as_written(path: &str, page: &str) {
     );
 }
 
+/// Some root, of a server that nobody runs.
+fn some_root() -> String {
+    let root = run(tool("openssl").args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=nobody",
+        "-keyout",
+        "/dev/null",
+    ]));
+    root.expect_success()
+}
+
 fn ask(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     write!(
@@ -289,6 +366,20 @@ Beside them: `/livez` answers 200 as long as the process answers, and says nothi
 else 503 with the reason. Restart on `/livez`, route and alert on `/readyz`. The store is looked
 at in rounds of 2 s, so asking costs nothing; one that takes more than 5 s for one write is not
 ready.
+
+| Name | Kind | Tells | Label |
+|---|---|---|---|
+";
+const AGENT_METRICS_HEAD: &str = "\
+# Metrics of an agent
+
+Written by `tests/it/observability.rs` from `src/metric/agent_table.rs`; do not edit. Scraped at
+`/metrics` of the agent's `observe`. Every series is there from the start, and a label has no other
+values than these: no subject, scope, process or path is ever a label.
+
+Beside them: `/livez` answers 200 as long as the process answers; `/readyz` answers 200 while the
+agent has an SVID of its own, the server's stream stands and the sockets are where they belong, else
+503 with the reason. An agent that is not ready still hands over what it holds.
 
 | Name | Kind | Tells | Label |
 |---|---|---|---|

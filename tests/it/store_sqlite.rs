@@ -102,14 +102,14 @@ async fn nobody_else_reads_the_files() {
 async fn a_store_of_another_schema_is_refused() {
     let folder = Folder::new();
     drop(folder.store());
-    for version in [4, 0, -1] {
+    for version in [5, 0, -1] {
         folder.tamper(&format!("PRAGMA user_version = {version}"));
         let refused = folder.refusal();
         let told =
-            matches!(refused, StoreError::Schema { found, known: 3, .. } if found == version);
+            matches!(refused, StoreError::Schema { found, known: 4, .. } if found == version);
         assert!(told, "{refused:?}");
     }
-    folder.tamper("PRAGMA user_version = 3");
+    folder.tamper("PRAGMA user_version = 4");
     folder.store().probe().await.unwrap();
 }
 

@@ -237,7 +237,12 @@ fn the_server_starts_no_process() {
             text.contains("process::Command") || text.contains("Command::new(")
         })
         .collect();
-    assert!(starting.is_empty(), "{starting:?}");
+    // The command of a person, and tests.
+    let of_server = starting.iter().filter(|path| {
+        let place = path.strip_prefix(repository("src")).unwrap();
+        !place.starts_with("agent") && place != Path::new("cli/agent/write.rs")
+    });
+    assert_eq!(of_server.count(), 0, "{starting:?}");
     kill_process(inner, Signal::TERM).unwrap();
     assert_eq!(live.ended().0.code(), Some(0));
 }

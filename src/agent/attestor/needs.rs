@@ -17,6 +17,7 @@ pub(crate) struct Needs {
 
 impl Needs {
     /// All there is.
+    #[cfg(test)]
     pub(crate) const ALL: Self = Self {
         names: true,
         path: true,

@@ -102,11 +102,13 @@ impl Peer {
     }
 
     /// The group that connected.
+    #[cfg(test)]
     pub(crate) const fn gid(&self) -> u32 {
         self.gid
     }
 
     /// When it began, in clock ticks since boot.
+    #[cfg(test)]
     pub(crate) const fn began(&self) -> u64 {
         self.began
     }
@@ -124,21 +126,8 @@ impl Peer {
         self.attestor.attest(self).await
     }
 
-    /// What it shows by now: asked before each push that raises rights, and where
-    /// [`Peer::attestor`] needs something else than before. Nothing of an earlier answer is used.
-    ///
-    /// # Errors
-    /// As [`Peer::attest`]; what was handed out before ends with it.
-    pub(crate) async fn re_attest(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
-        self.attest().await
-    }
-
-    /// What attests it.
-    pub(crate) const fn attestor(&self) -> &Arc<Attestor> {
-        &self.attestor
-    }
-
     /// Ends when the process ends.
+    #[cfg(test)]
     pub(crate) async fn ended(&self) {
         // An error means that the runtime is ending, and everything with it.
         let _ = self.pidfd.readable().await;

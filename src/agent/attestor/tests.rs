@@ -129,7 +129,7 @@ async fn the_file_that_runs_is_told_by_path_and_digest() {
     fs::rename(&program, world.folder.path().join("old")).unwrap();
     fs::write(&program, "another").unwrap();
     fs::remove_file(world.folder.path().join("old")).unwrap();
-    let selectors = peer.re_attest().await.unwrap();
+    let selectors = peer.attest().await.unwrap();
     assert!(
         !texts(&selectors)
             .iter()
@@ -147,7 +147,7 @@ async fn a_caller_that_runs_another_program_shows_that_one() {
     let before = peer.attest().await.unwrap();
     caller.begins(&format!("exec {}", program.display()));
     until_it_runs(peer.pid(), &program).await;
-    let after = peer.re_attest().await.unwrap();
+    let after = peer.attest().await.unwrap();
     assert_ne!(before, after);
     assert!(!has(&before, &sha256_of(&program)) && has(&after, &sha256_of(&program)));
 }
@@ -162,7 +162,7 @@ async fn a_caller_gains_nothing_by_a_program_that_sets_its_user() {
     peer.attest().await.unwrap();
     caller.begins(&format!("exec {}", program.display()));
     until_it_runs(peer.pid(), &program).await;
-    let error = peer.re_attest().await.unwrap_err();
+    let error = peer.attest().await.unwrap_err();
     assert!(matches!(error, AttestError::Changed), "{error}");
 }
 
@@ -278,7 +278,7 @@ async fn a_file_is_read_once_for_many_callers() {
     for selectors in attested {
         assert!(has(&selectors.unwrap(), &sha256_of(&program)));
     }
-    peers[0].re_attest().await.unwrap();
+    peers[0].attest().await.unwrap();
     assert_eq!(world.attestor.digests.files_read(), 1);
 }
 

@@ -24,7 +24,7 @@ use crate::proto::core::Node;
 use crate::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
-use crate::proto::extension::extension_config_discovery_service_server::ExtensionConfigDiscoveryService;
+use crate::proto::extension::extension_config_discovery_service_server as ecds_server;
 use crate::time::{Clock, Timestamp};
 
 /// The deny list for callers of the kind `P`.
@@ -39,8 +39,8 @@ pub(crate) struct DenyLists<P> {
 /// The list as one stream sees it.
 #[derive(Clone)]
 struct List {
-    watch: watch::Receiver<Arc<DenyList>>,
-    list: Arc<DenyList>,
+    newest: watch::Receiver<Arc<DenyList>>,
+    taken: Arc<DenyList>,
     clock: Arc<dyn Clock>,
 }
 
@@ -53,8 +53,8 @@ impl<P> DenyLists<P> {
         stop: CancellationToken,
     ) -> Self {
         let source = List {
-            watch: list,
-            list: Arc::default(),
+            newest: list,
+            taken: Arc::default(),
             clock,
         };
         Self {
@@ -78,7 +78,7 @@ impl Source for List {
     }
 
     async fn refresh(&mut self, _: &mut Subscriptions) -> Result<(), Status> {
-        self.list = self.watch.borrow_and_update().clone();
+        self.taken = self.newest.borrow_and_update().clone();
         Ok(())
     }
 
@@ -92,18 +92,18 @@ impl Source for List {
             NETWORK => Layer::Network,
             _ => return Offer::Absent,
         };
-        if self.list.generation == Generation::default() {
+        if self.taken.generation == Generation::default() {
             return Offer::Awaited;
         }
         Offer::Ready(Filter {
-            list: self.list.clone(),
+            list: self.taken.clone(),
             layer,
             now: self.clock.now(),
         })
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        let changed = self.watch.changed().await;
+        let changed = self.newest.changed().await;
         changed.map_err(|_| Status::unavailable("the agent is ending"))
     }
 
@@ -117,7 +117,7 @@ impl Source for List {
 }
 
 #[tonic::async_trait]
-impl<P: Caller> ExtensionConfigDiscoveryService for DenyLists<P> {
+impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
     type StreamExtensionConfigsStream = Responses<DiscoveryResponse>;
     type DeltaExtensionConfigsStream = Responses<DeltaDiscoveryResponse>;
 
@@ -178,7 +178,7 @@ impl<P: Caller> ExtensionConfigDiscoveryService for DenyLists<P> {
 impl std::fmt::Debug for List {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("List")
-            .field("list", &self.list)
+            .field("list", &self.taken)
             .finish_non_exhaustive()
     }
 }
@@ -190,3 +190,6 @@ pub(super) const EXTENSION_TYPE: &str =
 pub(super) const HTTP: &str = "protem.deny_list";
 /// The filter for connections.
 pub(super) const NETWORK: &str = "protem.deny_list.tcp";
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,6 @@ pub(crate) fn bundles(generation: u64, roots: &[(&str, &[u8])]) -> Arc<Bundles> 
 /// Nothing, and not everything is told.
 pub(crate) fn nothing() -> Holdings {
     Holdings {
-        generation: Generation(1),
         told: false,
         identities: Vec::new(),
         elevated: Vec::new(),

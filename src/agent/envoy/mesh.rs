@@ -53,7 +53,7 @@ impl Mesh {
         upstream: u16,
         change: impl FnOnce(String) -> String,
     ) {
-        let text = repository(&format!("deploy/demo/agent-{name}.yaml"));
+        let text = repository(&format!("deploy/demo/{name}.yaml"));
         let text = change(fs::read_to_string(text).unwrap());
         self.start_envoy(name, socket, upstream, &text);
     }

@@ -20,6 +20,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::agent::attestor::Needs;
 use crate::agent::caller::Caller;
 use crate::agent::deny_list::DenyList;
 use crate::agent::envoy::{Parts, router};
@@ -76,7 +77,7 @@ impl Stage {
         let fits = peer.selectors().unwrap();
         lifecycle.tracker.spawn(keep(inbox, fits, held, told));
         let router = router::<Peer>(Parts {
-            keeper: Keeper::new(orders),
+            keeper: Keeper::new(orders, watch::channel(Needs::default()).1),
             clock: Arc::new(SystemClock),
             options,
             deny_list: denied,

@@ -19,7 +19,7 @@ use crate::scope::Scope;
 /// All groups and their followers.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    groups: BTreeMap<GroupId, Group>,
+    all: BTreeMap<GroupId, Group>,
     by_caller: BTreeMap<(Arc<BTreeSet<Selector>>, Holder), GroupId>,
     by_subject: BTreeMap<Subject, BTreeSet<GroupId>>,
     followers: BTreeMap<FollowerId, (GroupId, Wants)>,
@@ -47,7 +47,7 @@ pub(crate) struct Group {
 /// What tells one view from another.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
-    pub(crate) told: bool,
+    pub(crate) is_whole: bool,
     pub(crate) bundles: Generation,
     pub(crate) identities: Vec<(String, u64, Option<Generation>)>,
     pub(crate) elevated: Vec<(String, Option<Generation>)>,
@@ -73,7 +73,7 @@ impl Groups {
         let id = FollowerId(self.drawn);
         let group = self.group_for(selectors, holder, first);
         self.followers.insert(id, (group, Wants::Nothing));
-        if let Some(group) = self.groups.get_mut(&group) {
+        if let Some(group) = self.all.get_mut(&group) {
             group.wants.followers_changed(&Wants::Nothing, true);
         }
         (id, group)
@@ -83,7 +83,7 @@ impl Groups {
     pub(crate) fn want(&mut self, id: FollowerId, wants: Wants) -> Option<(GroupId, Wants)> {
         let (group, held) = self.followers.get_mut(&id)?;
         let before = std::mem::replace(held, wants);
-        let of = self.groups.get_mut(group)?;
+        let of = self.all.get_mut(group)?;
         of.wants.followers_changed(&before, false);
         of.wants.followers_changed(held, true);
         Some((*group, before))
@@ -92,17 +92,17 @@ impl Groups {
     /// A follower is gone; answers his group.
     pub(crate) fn leave(&mut self, id: FollowerId) -> Option<GroupId> {
         let (group, wants) = self.followers.remove(&id)?;
-        let of = self.groups.get_mut(&group)?;
+        let of = self.all.get_mut(&group)?;
         of.wants.followers_changed(&wants, false);
         Some(group)
     }
 
     /// Lets go of a group that nobody listens to; answers it.
     pub(crate) fn drop_empty(&mut self, id: GroupId) -> Option<Group> {
-        if 0 < self.groups.get(&id)?.view.receiver_count() {
+        if 0 < self.all.get(&id)?.view.receiver_count() {
             return None;
         }
-        let group = self.groups.remove(&id)?;
+        let group = self.all.remove(&id)?;
         self.by_caller
             .remove(&(Arc::clone(&group.selectors), group.holder.clone()));
         for entry in &group.identities {
@@ -113,17 +113,17 @@ impl Groups {
 
     /// One group.
     pub(crate) fn get(&self, id: GroupId) -> Option<&Group> {
-        self.groups.get(&id)
+        self.all.get(&id)
     }
 
     /// One group, to change it.
     pub(crate) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
-        self.groups.get_mut(&id)
+        self.all.get_mut(&id)
     }
 
     /// Every group.
     pub(crate) fn ids(&self) -> Vec<GroupId> {
-        self.groups.keys().copied().collect()
+        self.all.keys().copied().collect()
     }
 
     /// The groups in which a subject is one of the identities.
@@ -134,7 +134,7 @@ impl Groups {
 
     /// Says which entries fit a group.
     pub(crate) fn fit(&mut self, id: GroupId, identities: Vec<Arc<AgentEntry>>) {
-        let Some(group) = self.groups.get_mut(&id) else {
+        let Some(group) = self.all.get_mut(&id) else {
             return;
         };
         let before = std::mem::replace(&mut group.identities, identities.clone());
@@ -177,7 +177,7 @@ impl Groups {
             told: Told::default(),
             wants: WantCount::default(),
         };
-        self.groups.insert(id, group);
+        self.all.insert(id, group);
         self.by_caller.insert(caller, id);
         id
     }

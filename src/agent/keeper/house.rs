@@ -184,7 +184,12 @@ impl House {
                 self.entries_changed(now);
             }
             News::EntryRemoved(id) => {
-                self.entries.remove(&id);
+                // The ends of what was open for its subject are not told one by one.
+                if let Some(gone) = self.entries.remove(&id) {
+                    for id in self.by_subject.remove(&gone.subject).into_iter().flatten() {
+                        self.elevations.remove(&id);
+                    }
+                }
                 self.entries_changed(now);
             }
             News::Everything(image) => self.everything(*image, now),
@@ -244,6 +249,29 @@ impl House {
         }
     }
 
+    /// Forgets an elevation that only an answer told of, once minting says that it is over: one
+    /// that ended before the stream could tell of it is never told.
+    pub(crate) fn forget(&mut self, key: &ItemKey, now: Timestamp) {
+        let ItemKey::Elevated {
+            subject, elevation, ..
+        } = key
+        else {
+            return;
+        };
+        if self
+            .elevations
+            .get(elevation)
+            .is_some_and(|told| told.version == 0)
+        {
+            self.elevations.remove(elevation);
+            if let Some(ids) = self.by_subject.get_mut(subject) {
+                ids.remove(elevation);
+            }
+            self.drop_unfounded(now);
+            self.touch(subject, now);
+        }
+    }
+
     /// Takes in a failure.
     pub(crate) fn failed(
         &mut self,
@@ -288,12 +316,12 @@ impl House {
 
     fn bundle(&mut self, of: TrustDomain, roots: Vec<bytes::Bytes>, now: Timestamp) {
         let mut all = self.bundles.roots.clone();
-        let changed = if roots.is_empty() {
-            all.remove(&of).is_some()
+        if roots.is_empty() {
+            all.remove(&of);
         } else {
-            all.insert(of, roots.clone()).as_ref() != Some(&roots)
-        };
-        if changed {
+            all.insert(of, roots);
+        }
+        if all != self.bundles.roots {
             self.bundles = Arc::new(Bundles {
                 generation: self.next_generation(),
                 own: self.bundles.own.clone(),

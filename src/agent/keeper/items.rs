@@ -81,8 +81,8 @@ impl ItemKey {
     }
 
     /// From this moment on an SVID with this end is not told any more: a base SVID until the second
-    /// of notAfter, in which TLS libraries refuse it already; an elevated one a second less, so that
-    /// no proxy begins a connection with it that the other side then refuses (assurance G12).
+    /// of notAfter, in which TLS libraries refuse it already; an elevated one a second less, so
+    /// that no proxy begins a connection with it that the other side then refuses (assurance G12).
     fn told_until(&self, not_after: Timestamp) -> Timestamp {
         match self {
             Self::Base(_) => not_after.whole_second(),

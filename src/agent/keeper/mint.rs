@@ -64,6 +64,11 @@ impl Fresh {
 }
 
 impl Trouble {
+    /// Whether the server says that there is no such elevation to mint from any more.
+    pub(crate) fn says_it_is_over(&self) -> bool {
+        matches!(self, Self::Problem(view) if OVER.contains(&view.code.as_str()))
+    }
+
     /// How long the server asks to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -193,8 +198,148 @@ fn checked(
     }))
 }
 
+/// The server's codes for an elevation that is not there or not open.
+const OVER: [&str; 3] = ["elevation_state", "no_elevation", "not_found"];
 /// DESIGN section 6: the longest lives there are.
 const BASE_LONGEST: Seconds = Seconds::new(86_400);
 const ELEVATED_LONGEST: Seconds = Seconds::new(900);
 /// For clocks that differ.
 const SLACK: Seconds = Seconds::new(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::stand::Root;
+    use crate::client::Proof;
+    use crate::id::entropy::Entropy;
+    use crate::id::{ElevationId, Holder};
+    use crate::scope::SvidName;
+    use crate::time::ManualClock;
+
+    const WEB: &str = "spiffe://td/web";
+
+    /// A server that answers what it likes.
+    struct Server {
+        root: Root,
+        client: Client,
+        now: Timestamp,
+    }
+
+    impl Server {
+        fn new() -> Self {
+            let now = Timestamp::from_unix_s(1_800_000_000).unwrap();
+            let client = Client {
+                address: "https://localhost:1".parse().unwrap(),
+                bundle: "/nowhere".into(),
+                proof: Proof::None,
+                clock: Arc::new(ManualClock::new(now)),
+                entropy: Arc::new(Entropy::seeded(1)),
+            };
+            let root = Root::new("td", now);
+            Self { root, client, now }
+        }
+
+        /// What becomes of an answer for `name` that lives so long, to what was asked as `key`.
+        fn answers(
+            &self,
+            name: SvidName,
+            life_s: u32,
+            key: &ItemKey,
+            change: impl FnOnce(&mut SvidView, &mut PrivateKey),
+        ) -> Result<Fresh, Trouble> {
+            let svid = self.root.svid(name, 7, self.now, Seconds::new(life_s));
+            let mut private = PrivateKey::from_pkcs8_pem(&svid.key_pem).unwrap();
+            let mut view = SvidView {
+                spiffe_id: svid.spiffe_id.to_string(),
+                subject: WEB.to_owned(),
+                scope: None,
+                elevation: None,
+                serial: svid.serial.clone(),
+                fingerprint: String::new(),
+                not_before: svid.not_before.rfc3339(),
+                not_after: svid.not_after.rfc3339(),
+                chain: String::from_utf8(svid.chain_pem.to_vec()).unwrap(),
+                event: 9,
+                ignored: Vec::new(),
+            };
+            change(&mut view, &mut private);
+            let roots = [Certificate::parse(&self.root.der).unwrap()];
+            checked(&self.client, &roots, key, &private, &view, self.now)
+        }
+    }
+
+    fn base(of: &str) -> SvidName {
+        SvidName::Base(of.parse().unwrap())
+    }
+
+    fn wanted() -> ItemKey {
+        ItemKey::Base(WEB.parse().unwrap())
+    }
+
+    #[test]
+    fn an_answer_that_is_what_was_asked_for_counts() {
+        let server = Server::new();
+        let fresh = server.answers(base(WEB), 3_600, &wanted(), |_, _| {});
+        let svid = fresh.unwrap().placed(Generation(3));
+        assert_eq!(svid.spiffe_id.to_string(), WEB);
+        assert!(server.now < svid.renew_at && svid.renew_at < svid.not_after);
+    }
+
+    #[test]
+    fn a_malicious_answer_never_counts() {
+        let server = Server::new();
+        let other = Server::new();
+        let key = wanted();
+        let refused = |answer: Result<Fresh, Trouble>| answer.unwrap_err();
+        let none = |_: &mut SvidView, _: &mut PrivateKey| {};
+        // Somebody else's name, and a base SVID that carries a scope.
+        let error = refused(server.answers(base("spiffe://td/root"), 60, &key, none));
+        assert!(
+            matches!(error, Trouble::Minted(MintedError::Subject(_))),
+            "{error:?}"
+        );
+        let scoped = "spiffe://td/web/scope/db.read".parse().unwrap();
+        let scoped = SvidName::from_sans(&scoped, None).unwrap();
+        let error = refused(server.answers(scoped.clone(), 60, &key, none));
+        assert!(
+            matches!(error, Trouble::Minted(MintedError::Scope)),
+            "{error:?}"
+        );
+        // Another key, so that somebody else could use it.
+        let swap = |_: &mut SvidView, key: &mut PrivateKey| {
+            *key = PrivateKey::generate(KeyKind::P256).unwrap();
+        };
+        let error = refused(server.answers(base(WEB), 60, &key, swap));
+        assert!(
+            matches!(error, Trouble::Minted(MintedError::Key)),
+            "{error:?}"
+        );
+        // Another root of the same name, no chain, a life beyond all lives, no record.
+        let forged = |view: &mut SvidView, private: &mut PrivateKey| {
+            let svid = other.root.svid(base(WEB), 7, other.now, Seconds::new(60));
+            view.chain = String::from_utf8(svid.chain_pem.to_vec()).unwrap();
+            *private = PrivateKey::from_pkcs8_pem(&svid.key_pem).unwrap();
+        };
+        let error = refused(server.answers(base(WEB), 60, &key, forged));
+        assert!(matches!(error, Trouble::Minted(_)), "{error:?}");
+        let empty = |view: &mut SvidView, _: &mut PrivateKey| view.chain.clear();
+        let error = refused(server.answers(base(WEB), 60, &key, empty));
+        assert!(matches!(error, Trouble::Minted(_)), "{error:?}");
+        let error = refused(server.answers(base(WEB), 86_400 + 120, &key, none));
+        assert!(matches!(error, Trouble::Life(_)), "{error:?}");
+        let unrecorded = |view: &mut SvidView, _: &mut PrivateKey| view.event = 0;
+        let error = refused(server.answers(base(WEB), 60, &key, unrecorded));
+        assert!(matches!(error, Trouble::Unrecorded), "{error:?}");
+        // An elevated one must say which elevation it is of, and live minutes.
+        let elevated = ItemKey::Elevated {
+            subject: WEB.parse().unwrap(),
+            scope: "db.read".parse().unwrap(),
+            elevation: ElevationId::random(&Entropy::seeded(2)),
+            holder: Holder::host(),
+        };
+        let error = refused(server.answers(scoped.clone(), 60, &elevated, none));
+        assert!(matches!(error, Trouble::Unrecorded), "{error:?}");
+        let error = refused(server.answers(scoped, 1_000, &elevated, none));
+        assert!(matches!(error, Trouble::Life(_)), "{error:?}");
+    }
+}

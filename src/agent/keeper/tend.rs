@@ -5,7 +5,8 @@
 //! at a time; an answer that is slow holds nothing else up.
 //! Refuses: to end before it is told to.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -15,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::attestor::{Attestor, Needs};
 use crate::agent::holdings::Generation;
-use crate::agent::keeper::Order;
 use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
 use crate::agent::keeper::items::{Item, ItemKey};
 use crate::agent::keeper::mint::{Outcome, mint};
+use crate::agent::keeper::{FollowerId, Order};
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
@@ -55,10 +56,24 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
     } = begin;
     let trust_domain = agent.trust_domain().clone();
     let mut house = House::new(agent, trust_domain, first);
+    let mut followers = Followers::new();
+    let mut looked_at = client.clock.now();
+    let mut counted_at = Timestamp::EPOCH;
     let (mut minting, mut asking) = (FuturesUnordered::new(), FuturesUnordered::new());
     loop {
         let now = client.clock.now();
         house.expire(now);
+        if looked_at.plus(LOOK_EVERY) <= now || now < looked_at {
+            looked_at = now;
+            let gone = followers.extract_if(.., |_, alive| alive.strong_count() == 0);
+            for (id, _) in gone {
+                house.leave(id, now);
+            }
+        }
+        if counted_at.plus(COUNT_EVERY) <= now || now < counted_at {
+            counted_at = now;
+            count(&house, &metrics);
+        }
         while minting.len() < BATCHES_MAX {
             let keys = house.due(BATCH_MAX, now);
             if keys.is_empty() {
@@ -85,33 +100,48 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
             () = sleep_until(&client, wake), if !full => {}
             order = orders.recv() => {
                 let Some(order) = order else { return };
-                obey(&mut house, order, &attestor, client.clock.now());
+                obey(&mut house, &mut followers, order, &attestor, client.clock.now());
                 // Many streams that come at once are one turn.
                 for _ in 0..ORDERS_AT_ONCE {
                     let Ok(order) = orders.try_recv() else { break };
-                    obey(&mut house, order, &attestor, client.clock.now());
+                    obey(&mut house, &mut followers, order, &attestor, client.clock.now());
                 }
             }
         }
     }
 }
 
-fn obey(house: &mut House, order: Order, attestor: &Attestor, now: Timestamp) {
+/// Who follows; gone when nobody holds the other end.
+type Followers = BTreeMap<FollowerId, Weak<()>>;
+
+fn obey(
+    house: &mut House,
+    followers: &mut Followers,
+    order: Order,
+    attestor: &Attestor,
+    now: Timestamp,
+) {
     // An answer that nobody waits for any more is somebody who is gone already.
     match order {
         Order::Follow {
             selectors,
             holder,
+            alive,
             answer,
         } => {
             if let Some(followed) = house.follow(selectors, holder, now) {
                 let id = followed.id;
                 if answer.send(followed).is_err() {
                     house.leave(id, now);
+                } else {
+                    followers.insert(id, alive);
                 }
             }
         }
-        Order::Leave(id) => house.leave(id, now),
+        Order::Leave(id) => {
+            followers.remove(&id);
+            house.leave(id, now);
+        }
         Order::News(news) => {
             house.hear(news, now);
             attestor.need(Needs::of(house.selectors()));
@@ -122,6 +152,17 @@ fn obey(house: &mut House, order: Order, attestor: &Attestor, now: Timestamp) {
             let _ = answer.send(rows.take(STATUS_ROWS_MAX).collect());
         }
         Order::Want(id, wants) => house.want(id, wants, now),
+    }
+}
+
+fn count(house: &House, metrics: &Metrics) {
+    let held = |profile| {
+        let items = house.items().iter();
+        let held = items.filter(|(key, item)| key.profile() == profile && item.svid.is_some());
+        i64::try_from(held.count()).unwrap_or(i64::MAX)
+    };
+    for profile in ["base", "elevated"] {
+        metrics.held.set(profile, held(profile));
     }
 }
 
@@ -148,12 +189,13 @@ fn row(house: &House, key: &ItemKey, item: &Item) -> HeldStatus {
 fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: &Metrics) {
     let now = client.clock.now();
     for (key, outcome) in outcomes {
+        let scope = key.scope().map(Scope::as_str);
         match outcome {
             Ok(fresh) => {
                 let svid = fresh.placed(house.next_generation());
                 tracing::info!(
                     subject = %key.subject(),
-                    scope = key.scope().map(tracing::field::display),
+                    scope,
                     serial = svid.serial,
                     not_after = %svid.not_after,
                     "SVID minted"
@@ -165,7 +207,7 @@ fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: 
                 let error: &dyn std::error::Error = &trouble;
                 tracing::warn!(
                     subject = %key.subject(),
-                    scope = key.scope().map(tracing::field::display),
+                    scope,
                     error,
                     "SVID not minted"
                 );
@@ -176,6 +218,9 @@ fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: 
                     asked.map_or(own, |asked| asked.max(own))
                 };
                 metrics.failed.add(key.profile());
+                if trouble.says_it_is_over() {
+                    house.forget(&key, now);
+                }
                 house.failed(&key, trouble.to_string(), pause, now);
             }
         }
@@ -254,6 +299,10 @@ fn seconds(span: Duration) -> Seconds {
     )
 }
 
+/// How often what is held is counted, while something happens.
+const COUNT_EVERY: Seconds = Seconds::new(1);
+/// How often it is looked whether followers are gone without a word.
+const LOOK_EVERY: Seconds = Seconds::new(60);
 /// The most SVIDs of one call.
 const BATCH_MAX: usize = 100;
 /// The most calls for SVIDs at once.

@@ -39,7 +39,7 @@ impl View<'_> {
             Asked::Roots(of) => self.roots(&of),
             Asked::Scope(scope) => match self.default_subject() {
                 Some(subject) => self.scope(subject, &scope, asked, delta),
-                None => self.nobody(Offer::Deciding),
+                None => self.untold_scope(asked),
             },
         });
         match offer {
@@ -129,7 +129,7 @@ impl View<'_> {
         delta: bool,
     ) -> Offer<Secret> {
         let Some(identity) = self.identity(subject) else {
-            return self.nobody(Offer::Deciding);
+            return self.untold_scope(asked);
         };
         let offer = self.elevated(subject, scope, asked);
         let had = asked.held_before || asked.given.is_some();
@@ -145,13 +145,18 @@ impl View<'_> {
             .filter(|one| one.subject == *subject && one.scope == *scope)
             .peekable();
         if elevated.peek().is_some() {
-            let svids = elevated.filter_map(|one| one.svid.as_ref());
-            let usable = svids.filter(|svid| is_usable(svid, self.now));
+            let svids: Vec<_> = elevated.filter_map(|one| one.svid.as_ref()).collect();
+            let usable = svids.iter().filter(|svid| is_usable(svid, self.now));
             let longest = usable.max_by_key(|svid| (svid.not_after, svid.generation));
-            let still = asked.ends.is_some_and(|end| self.now < end);
+            // What the client came back with has an end that nobody here knows: it is not taken
+            // away while its successor is made.
+            let still = match asked.ends {
+                Some(end) => asked.given.is_some() && self.now < end,
+                None => asked.held_before && svids.is_empty(),
+            };
             return match longest {
-                Some(svid) => Offer::Ready(Secret::Svid(svid.clone())),
-                None if asked.given.is_some() && still => Offer::Awaited,
+                Some(svid) => Offer::Ready(Secret::Svid(Arc::clone(svid))),
+                None if still => Offer::Awaited,
                 None => Offer::Deciding,
             };
         }
@@ -213,6 +218,16 @@ impl View<'_> {
         } else {
             untold
         }
+    }
+
+    /// As [`Self::nobody`] of a scope. What the client came back with stays while the server has
+    /// not told: this agent may have been started while the server is away.
+    fn untold_scope(&self, asked: &Subscription) -> Offer<Secret> {
+        self.nobody(if asked.given.is_some() {
+            Offer::Awaited
+        } else {
+            Offer::Deciding
+        })
     }
 
     fn identity(&self, subject: &Subject) -> Option<&Identity> {

@@ -45,10 +45,12 @@ impl<P: Caller> Secrets<P> {
     /// # Errors
     /// When he cannot be attested, or the agent is ending.
     pub(super) async fn follow(desk: &Arc<Desk>, caller: P, delta: bool) -> Result<Self, Status> {
+        let sight = desk.keeper.sight();
         let selectors = attest(&caller).await?;
         let holder = caller.holder();
         let following = desk.keeper.follow(selectors.clone(), holder).await;
         let mut following = following.map_err(ending)?;
+        following.attested_by(sight);
         let holdings = following.now();
         Ok(Self {
             shelf: desk.shelf(&holdings.bundles),
@@ -87,19 +89,25 @@ impl<P: Caller> Source for Secrets<P> {
     /// Follows anew when the selectors differ: the holdings that come with that fit them, while
     /// those of before may still stand in this stream's way.
     async fn attest(&mut self) -> Result<(), Status> {
+        let sight = self.desk.keeper.sight();
         let selectors = attest(&self.caller).await?;
         if selectors == self.selectors {
+            self.following.attested_by(sight);
             return Ok(());
         }
         let holder = self.caller.holder();
         let following = self.desk.keeper.follow(selectors.clone(), holder).await;
         self.following = following.map_err(ending)?;
+        self.following.attested_by(sight);
         self.selectors = selectors;
         self.wants = Wants::Nothing;
         Ok(())
     }
 
     async fn refresh(&mut self, subscriptions: &mut Subscriptions) -> Result<(), Status> {
+        if self.following.is_outdated() {
+            self.attest().await?;
+        }
         self.holdings = self.following.now();
         self.shelf = self.desk.shelf(&self.holdings.bundles);
         let on_demand = &self.desk.options.on_demand;

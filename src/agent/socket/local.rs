@@ -34,6 +34,7 @@ impl Local {
     }
 
     /// Who is at the other end.
+    #[cfg(test)]
     pub(crate) const fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }

@@ -18,11 +18,13 @@ use tonic::transport::{Endpoint, Server};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::agent::attestor::{AttestError, Attestor, Peer, SHA256_BYTES_MAX};
+use crate::agent::attestor::{AttestError, Attestor, SHA256_BYTES_MAX};
 use crate::agent::callers::{Caller, by_itself};
 use crate::time::SystemClock;
 
 use super::*;
+use crate::agent::socket::incoming::Tally;
+use crate::agent::socket::local::Local;
 
 /// A folder in which a socket may lie.
 struct World {
@@ -329,7 +331,9 @@ fn served(incoming: Incoming) -> (TaskTracker, tokio_util::sync::DropGuard) {
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let (_, health) = tonic_health::server::health_reporter();
     let health = InterceptedService::new(health, |request: tonic::Request<()>| {
-        let peer = request.extensions().get::<Arc<Peer>>();
+        let peer = request
+            .extensions()
+            .get::<crate::agent::local_caller::LocalCaller>();
         match peer.map(|peer| peer.uid()) {
             Some(0) => Ok(request),
             Some(_) | None => Err(tonic::Status::permission_denied("")),

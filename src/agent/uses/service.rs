@@ -15,6 +15,7 @@ use crate::agent::caller::{Caller, attest, caller_of};
 use crate::agent::keeper::Keeper;
 use crate::agent::uses::Uses;
 use crate::agent::xds::{Service, Streams};
+use crate::identity::Subject;
 use crate::proto::access_log::access_log_service_server::AccessLogService;
 use crate::proto::access_log::{StreamAccessLogsMessage, StreamAccessLogsResponse};
 use crate::time::Clock;
@@ -48,8 +49,8 @@ impl<P: Caller> AccessLogs<P> {
         }
     }
 
-    /// Whether the caller has an entry; waits until the server has told of it.
-    async fn is_known(&self, caller: &P) -> Result<bool, Status> {
+    /// The caller's default identity, when an entry fits him; waits until the server has told.
+    async fn identity(&self, caller: &P) -> Result<Option<Subject>, Status> {
         let selectors = attest(caller).await?;
         let ending = |_| Status::unavailable("the agent is ending");
         let following = self.keeper.follow(selectors, caller.holder()).await;
@@ -58,7 +59,8 @@ impl<P: Caller> AccessLogs<P> {
             loop {
                 let holdings = following.now();
                 if holdings.told || !holdings.identities.is_empty() {
-                    return Ok(!holdings.identities.is_empty());
+                    let first = holdings.identities.first();
+                    return Ok(first.map(|identity| identity.entry.subject.clone()));
                 }
                 following.changed().await.map_err(ending)?;
             }
@@ -81,11 +83,13 @@ impl<P: Caller> AccessLogService for AccessLogs<P> {
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
         let _place = self.streams.enter(caller.pid(), Service::AccessLog)?;
-        if !self.is_known(&caller).await? {
+        let Some(server) = self.identity(&caller).await? else {
             return Err(Status::permission_denied(
                 "no entry fits the caller: register the Envoy that reports",
             ));
-        }
+        };
+        let listeners = self.uses.listeners();
+        let _listening = listeners.listen(server, self.clock.now());
         let mut messages = request.into_inner();
         loop {
             tokio::select! {

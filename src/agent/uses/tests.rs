@@ -39,6 +39,7 @@ fn common(uris: &[&str], attempts: u32) -> AccessLogCommon {
             nanos: 0,
         }),
         upstream_request_attempt_count: attempts,
+        connection_termination_details: String::new(),
         access_log_type: AccessLogType::DownstreamEnd.into(),
     }
 }
@@ -108,6 +109,10 @@ fn what_was_let_in_is_a_use_and_what_was_turned_away_is_none() {
     }
     assert_eq!(counted(&tcp(common(&[ELEVATED], 1))), 1);
     assert_eq!(counted(&tcp(common(&[ELEVATED], 0))), 0);
+    let mut denied = common(&[ELEVATED], 1);
+    denied.connection_termination_details =
+        "rbac_access_denied_matched_policy[protem.denied_certificate]".to_owned();
+    assert_eq!(counted(&tcp(denied)), 0);
 }
 
 #[test]
@@ -150,7 +155,7 @@ fn uses_of_one_scope_become_one_and_are_taken_once() {
     };
     assert_eq!(taken, [(of, wanted)].into());
     assert!(uses.take().is_empty());
-    uses.give_back(taken.clone());
+    uses.give_back(taken.clone(), at(0));
     uses.read(&http(common(&[ELEVATED], 1), 200), at(NOW_S));
     assert_eq!(uses.take().into_values().next().unwrap().count, 3);
 }

@@ -53,8 +53,10 @@ impl Subscription {
         clock: Arc<dyn Clock>,
         seat: Seat,
     ) -> Result<Self, Refusal> {
+        let sight = keeper.sight();
         let selectors = caller.attest().await?;
-        let following = follow(&keeper, &caller, selectors.clone(), kind).await?;
+        let mut following = follow(&keeper, &caller, selectors.clone(), kind).await?;
+        following.attested_by(sight);
         Ok(Self {
             kind,
             caller,
@@ -80,6 +82,9 @@ impl Subscription {
     /// The next thing to send.
     async fn next(&mut self) -> Result<Handout, Refusal> {
         loop {
+            if self.following.is_outdated() {
+                self.attest().await?;
+            }
             let holdings = self.following.now();
             match Handout::of(&holdings, self.clock.now(), self.kind) {
                 Ok(handout) => {
@@ -125,6 +130,7 @@ impl Subscription {
     }
 
     async fn attest(&mut self) -> Result<(), Refusal> {
+        let sight = self.keeper.sight();
         let selectors = self.caller.attest().await?;
         if self.selectors != selectors {
             // Followed anew: what the keeper answers first fits these selectors.
@@ -132,6 +138,7 @@ impl Subscription {
                 follow(&self.keeper, &self.caller, selectors.clone(), self.kind).await?;
             self.selectors = selectors;
         }
+        self.following.attested_by(sight);
         self.attested = true;
         Ok(())
     }

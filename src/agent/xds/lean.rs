@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use prost::Message;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::{Status, codegen};
 use tower::Service;
 
 use crate::proto::core::Node;
@@ -48,9 +48,9 @@ impl<S: NamedService> NamedService for Lean<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<codegen::http::Request<Body>> for Lean<S>
+impl<S> Service<http::Request<Body>> for Lean<S>
 where
-    S: Service<codegen::http::Request<Body>>,
+    S: Service<http::Request<Body>>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -60,7 +60,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: codegen::http::Request<Body>) -> S::Future {
+    fn call(&mut self, request: http::Request<Body>) -> S::Future {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default();
         let trim: Trim = if method.starts_with("Stream") {
             trim::<DiscoveryRequest>

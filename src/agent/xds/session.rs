@@ -37,10 +37,9 @@ pub(crate) fn open<D: Dialect, S: Source>(
         place,
         hold_ms: i64::try_from(hold.as_millis()).unwrap_or(i64::MAX),
         stop,
-        began: false,
+        phase: Phase::Silent,
         known: false,
         attested: true,
-        ended: false,
     };
     Box::pin(stream::unfold(session, |mut session| async move {
         let response = session.next().await?;
@@ -56,18 +55,27 @@ struct Session<D: Dialect, S> {
     place: Place,
     hold_ms: i64,
     stop: CancellationToken,
-    /// Whether anything was asked for.
-    began: bool,
+    phase: Phase,
     /// Whether the client said who he is.
     known: bool,
     /// Whether nothing was waited for since the caller was attested.
     attested: bool,
-    ended: bool,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing more is said.
+    Ended,
+    /// Nothing was asked for yet.
+    Silent,
+    /// Names are asked for.
+    Talking,
 }
 
 impl<D: Dialect, S: Source> Session<D, S> {
     async fn next(&mut self) -> Option<Result<D::Response, Status>> {
-        while !self.ended {
+        while self.phase != Phase::Ended {
             match self.answer().await {
                 Ok(None) => {}
                 Ok(Some(response)) => return Some(Ok(response)),
@@ -83,7 +91,7 @@ impl<D: Dialect, S: Source> Session<D, S> {
 
     /// What there is to say at this moment.
     async fn answer(&mut self) -> Result<Option<D::Response>, Status> {
-        while self.began && !self.ended {
+        while self.phase == Phase::Talking {
             self.source.refresh(&mut self.subscriptions).await?;
             if self.subscriptions.everything() {
                 self.subscriptions.widen(self.source.everything());
@@ -135,7 +143,7 @@ impl<D: Dialect, S: Source> Session<D, S> {
         tokio::select! {
             request = self.requests.message() => match request? {
                 Some(request) => self.hear(request)?,
-                None => self.ended = true,
+                None => self.phase = Phase::Ended,
             },
             changed = self.source.changed() => {
                 changed?;
@@ -149,8 +157,8 @@ impl<D: Dialect, S: Source> Session<D, S> {
 
     fn hear(&mut self, request: D::Request) -> Result<(), Status> {
         // What was attested when the stream opened holds for what is asked with it.
-        self.attested &= !self.began;
-        self.began = true;
+        self.attested &= self.phase == Phase::Silent;
+        self.phase = Phase::Talking;
         if let Some(node) = D::node(&request).filter(|_| !self.known) {
             self.known = true;
             self.place.known_as(&node.id);
@@ -182,7 +190,7 @@ impl<D: Dialect, S: Source> Session<D, S> {
     }
 
     fn end(&mut self, status: Status) -> Result<D::Response, Status> {
-        self.ended = true;
+        self.phase = Phase::Ended;
         Err(status)
     }
 }

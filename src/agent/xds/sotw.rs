@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use crate::agent::holdings::Generation;
 use crate::agent::xds::dialect::{Dialect, Heard, Moment, Newest, Said, check_type};
 use crate::agent::xds::{Content, Digest, Offer, Subscriptions, Version};
 use crate::proto::core::Node;
@@ -142,10 +141,6 @@ impl Sotw {
         let names = ready.iter().map(|(name, _, _)| name.as_bytes());
         let parts = names.zip(digests.iter().map(Digest::bytes));
         let digest = Digest::of(parts.flat_map(|(name, digest)| [name, digest]));
-        Version::after(
-            self.version,
-            newest.unwrap_or(Generation::default()),
-            digest,
-        )
+        Version::after(self.version, newest.unwrap_or_default(), digest)
     }
 }

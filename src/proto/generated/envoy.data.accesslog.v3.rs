@@ -22,6 +22,9 @@ pub struct AccessLogCommon {
     /// How often an upstream was tried; 0: the request never got so far.
     #[prost(uint32, tag = "24")]
     pub upstream_request_attempt_count: u32,
+    /// Why a filter of connections ended it; a filter names itself.
+    #[prost(string, tag = "25")]
+    pub connection_termination_details: ::prost::alloc::string::String,
     /// At which point of a request or connection this was written.
     #[prost(enumeration = "AccessLogType", tag = "33")]
     pub access_log_type: i32,

@@ -675,7 +675,7 @@ pub mod local_agent_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::proto::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/protem.agent.v1.LocalAgent/WaitElevation",
             );
@@ -892,7 +892,7 @@ pub mod local_agent_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WaitElevationSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::proto::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

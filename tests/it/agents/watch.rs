@@ -11,6 +11,8 @@ use protem::wire::page::PageQuery;
 use protem::wire::problem::ProblemKind;
 use protem::wire::svid::{SvidBatchRequest, SvidRequest, SvidView};
 use protem::x509::{KeyKind, PrivateKey, read_chain, write_request};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::image::Watching;
 use crate::strangers::house::{House, code, svid_folder};
@@ -293,4 +295,39 @@ fn a_stop_of_the_server_ends_streams_in_words() {
     let status = house.run(watching.end());
     assert_eq!(status.code(), tonic::Code::Unavailable);
     assert_eq!(code(agent.of_status(&status)), "stopping");
+}
+
+/// What stands between the two passes everything, until it passes nothing and says nothing.
+#[test]
+fn a_server_that_falls_silent_is_noticed() {
+    let (house, agent) = house();
+    let silent = CancellationToken::new();
+    let between = house.run(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = between.local_addr().unwrap().port();
+    let server = (agent.address.host().to_owned(), agent.address.port());
+    let fell = silent.clone();
+    let passing = async move {
+        let (mut near, _) = between.accept().await.unwrap();
+        let mut far = TcpStream::connect(server).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            () = fell.cancelled() => std::future::pending().await,
+        }
+    };
+    let agent = Client {
+        address: format!("https://127.0.0.1:{port}").parse().unwrap(),
+        ..agent
+    };
+    let listening = async {
+        let mut watching = Watching::begin(&agent).await;
+        silent.cancel();
+        watching.end().await
+    };
+    let status = house.run(async {
+        tokio::select! {
+            status = listening => status,
+            () = passing => panic!("the server ended"),
+        }
+    });
+    assert!(!agent.of_status(&status).is_final(), "{status:?}");
 }

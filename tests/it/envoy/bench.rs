@@ -47,15 +47,26 @@ impl Bench {
     /// two workloads with lives below 15 minutes: the server Envoy's ceiling of what an elevated
     /// SVID can have would else hide that a base SVID matches by its name.
     pub(crate) fn open() -> Self {
-        let bench = Self::unserved();
-        write_policy(&bench.path("policy"));
-        bench.keep("protem", "dev --listen 127.0.0.1:0 --policy policy");
-        until("protem dev", || TcpStream::connect(bench.authority()).ok());
+        let bench = Self::serving(&|name, text| lives(name, text, "10s"));
         for (subject, life) in [(WEB, "14m"), (DB, "60s")] {
             let who = format!("--subject {subject} --owner demo --group demo");
             bench.protem(&format!("entry put {who} --life {life}"));
         }
         bench
+    }
+
+    /// Starts `protem dev` under the example policy with each file changed.
+    pub(crate) fn serving(change: &dyn Fn(&str, String) -> String) -> Self {
+        let bench = Self::unserved();
+        write_policy(&bench.path("policy"), change);
+        bench.keep("protem", "dev --listen 127.0.0.1:0 --policy policy");
+        bench.until_served();
+        bench
+    }
+
+    /// Waits until protem answers.
+    pub(crate) fn until_served(&self) {
+        until("protem dev", || TcpStream::connect(self.authority()).ok());
     }
 
     /// A bench on which nothing runs yet.
@@ -136,16 +147,30 @@ impl Bench {
         until(name, || process.child.try_wait().unwrap()).code()
     }
 
+    /// Sends a signal to a process and waits for its end; returns its exit code, if it has one.
+    pub(crate) fn end(&self, name: &str, signal: Signal) -> Option<i32> {
+        let mut started = self.started.lock().unwrap();
+        let place = started.iter().position(|one| one.name == name).unwrap();
+        let mut process = started.remove(place);
+        kill_process(Pid::from_child(&process.child), signal).unwrap();
+        until(name, || process.child.try_wait().unwrap()).code()
+    }
+
+    /// Starts the service behind, on a free port.
+    pub(crate) fn start_echo(&self) -> u16 {
+        let script = repository("deploy/demo/echo.py");
+        self.start("echo", tool("python").arg(script).arg("0"));
+        until("echo", || self.text("echo.out").trim().parse().ok())
+    }
+
     /// Starts echo and both Envoys on the folders `web`, `db` and `presented`. Each takes a free
     /// port when it starts, and says which.
     pub(crate) fn start_mesh(&self) -> Mesh {
         fs::create_dir(self.path("presented")).unwrap();
         fs::write(self.path("presented/svid.yaml"), "{\"resources\":[]}\n").unwrap();
-        let script = repository("deploy/demo/echo.py");
-        self.start("echo", tool("python").arg(script).arg("0"));
-        let echo: u16 = until("echo", || self.text("echo.out").trim().parse().ok());
-        let server = self.start_envoy("server", 0, echo);
-        let client = self.start_envoy("client", server, echo);
+        let echo = self.start_echo();
+        let server = self.start_envoy_on("server", &self.fill_in_files("server", 0, echo));
+        let client = self.start_envoy_on("client", &self.fill_in_files("client", server, echo));
         Mesh {
             server: format!("--server 127.0.0.1:{server} --bundle web/bundle.pem"),
             client: format!("--url http://127.0.0.1:{client}/"),
@@ -153,13 +178,10 @@ impl Bench {
     }
 
     /// Returns the port of its one listener, which it lists as `NAME::ADDRESS:PORT`.
-    fn start_envoy(&self, name: &'static str, server: u16, echo: u16) -> u16 {
-        self.start_envoy_on(name, &self.fill_in(name, server, echo))
-    }
-
-    /// As [`Self::start_envoy`], with any configuration.
     pub(crate) fn start_envoy_on(&self, name: &'static str, config: &Path) -> u16 {
         let admin = self.path(&format!("{name}.admin"));
+        // Of an earlier life.
+        let _ = fs::remove_file(&admin);
         let mut envoy = tool("envoy");
         envoy.arg("--config-path").arg(config);
         envoy.arg("--admin-address-path").arg(&admin);
@@ -182,24 +204,35 @@ impl Bench {
         ports.next().unwrap().1.trim().parse().unwrap()
     }
 
-    /// Writes the configuration of this name of `deploy/demo` with its places filled in.
-    pub(crate) fn fill_in(&self, name: &str, server: u16, echo: u16) -> PathBuf {
+    /// Writes the configuration of an Envoy that reads files.
+    pub(crate) fn fill_in_files(&self, name: &str, server: u16, echo: u16) -> PathBuf {
         let folder = |name| self.path(name).display().to_string();
         let places = [
-            ("TRUST_DOMAIN", "dev.protem.test".to_owned()),
             ("SERVER_PORT", server.to_string()),
-            ("SERVER_ADMIN_PORT", "0".to_owned()),
-            ("CLIENT_PORT", "0".to_owned()),
-            ("CLIENT_ADMIN_PORT", "0".to_owned()),
             ("ECHO_PORT", echo.to_string()),
             ("SERVER_SVID_DIR", folder("db")),
             ("BASE_SVID_DIR", folder("web")),
             ("ELEVATED_SVID_DIR", folder("presented")),
-            ("LOG_DIR", folder("")),
         ];
-        let template = repository(&format!("deploy/demo/{name}.yaml"));
-        let mut text = fs::read_to_string(template).unwrap();
-        for (place, value) in &places {
+        let template = repository(&format!("tests/envoy/files-{name}.yaml"));
+        self.fill_in(name, fs::read_to_string(template).unwrap(), &places)
+    }
+
+    /// Writes the configuration of an Envoy with its places filled in.
+    pub(crate) fn fill_in(
+        &self,
+        name: &str,
+        mut text: String,
+        places: &[(&str, String)],
+    ) -> PathBuf {
+        let always = [
+            ("TRUST_DOMAIN", "dev.protem.test".to_owned()),
+            ("SERVER_ADMIN_PORT", "0".to_owned()),
+            ("CLIENT_PORT", "0".to_owned()),
+            ("CLIENT_ADMIN_PORT", "0".to_owned()),
+            ("LOG_DIR", self.path("").display().to_string()),
+        ];
+        for (place, value) in places.iter().chain(&always) {
             text = text.replace(&format!("${{{place}}}"), value);
         }
         let path = self.path(&format!("{name}.yaml"));
@@ -295,23 +328,34 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The example policy with a life that a test can wait for.
-fn write_policy(to: &Path) {
+/// The example policy with each file changed.
+pub(crate) fn write_policy(to: &Path, change: &dyn Fn(&str, String) -> String) {
     let from = repository("policy");
     for folder in ["", "tests"] {
         fs::create_dir_all(to.join(folder)).unwrap();
         for file in fs::read_dir(from.join(folder)).unwrap() {
             let path = file.unwrap().path();
             if path.is_file() {
-                fs::copy(&path, to.join(path.strip_prefix(&from).unwrap())).unwrap();
+                let name = path.strip_prefix(&from).unwrap();
+                let text = fs::read_to_string(&path).unwrap();
+                fs::write(to.join(name), change(name.to_str().unwrap(), text)).unwrap();
             }
         }
     }
-    let scopes = to.join("scopes.toml");
-    let text = fs::read_to_string(&scopes).unwrap();
-    let short = text.replacen("svid_life = \"60s\"", "svid_life = \"10s\"", 1);
-    assert_ne!(text, short, "the life of `db.read` stands elsewhere now");
-    fs::write(&scopes, format!("test_lives = true\n{short}")).unwrap();
+}
+
+/// A life of `db.read` that a test can wait for.
+pub(crate) fn lives(name: &str, text: String, life: &str) -> String {
+    if name != "scopes.toml" {
+        return text;
+    }
+    let example = "svid_life = \"60s\"";
+    assert!(
+        text.contains(example),
+        "the life of `db.read` stands elsewhere now"
+    );
+    let short = text.replacen(example, &format!("svid_life = \"{life}\""), 1);
+    format!("test_lives = true\n{short}")
 }
 
 /// What an Envoy's admin page says.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::agent::holdings::{AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid};
+use crate::agent::holdings::{AgentEntry, Bundles, Elevated, Generation, Holdings, Identity};
 use crate::agent::keeper::GroupId;
 use crate::agent::keeper::groups::Told;
 use crate::agent::keeper::house::House;
@@ -128,21 +128,11 @@ impl House {
         let federates = group.identities.iter();
         let federates = federates.flat_map(|entry| entry.federates_with.iter().cloned());
         let federates_with = federates.collect();
-        let generation = |svid: &Option<Arc<Svid>>| svid.as_ref().map(|svid| svid.generation);
         let told = Told {
-            told: self.told,
+            is_whole: self.told,
             bundles: self.bundles.generation,
-            identities: identities
-                .iter()
-                .map(|one| {
-                    let entry = &one.entry;
-                    (entry.id.clone(), entry.version, generation(&one.svid))
-                })
-                .collect(),
-            elevated: elevated
-                .iter()
-                .map(|one| (one.elevation.clone(), generation(&one.svid)))
-                .collect(),
+            identities: identities.iter().map(identity_told).collect(),
+            elevated: elevated.iter().map(elevated_told).collect(),
             asks: asks.clone(),
         };
         if group.told == told {
@@ -150,7 +140,6 @@ impl House {
         }
         let bundles = Arc::clone(&self.bundles);
         let holdings = Holdings {
-            generation: self.next_generation(),
             told: self.told,
             identities,
             elevated,
@@ -165,10 +154,19 @@ impl House {
     }
 }
 
+fn identity_told(one: &Identity) -> (String, u64, Option<Generation>) {
+    let generation = one.svid.as_ref().map(|svid| svid.generation);
+    (one.entry.id.clone(), one.entry.version, generation)
+}
+
+fn elevated_told(one: &Elevated) -> (String, Option<Generation>) {
+    let generation = one.svid.as_ref().map(|svid| svid.generation);
+    (one.elevation.clone(), generation)
+}
+
 /// What a follower is told before anything is known.
 pub(super) fn first_view(bundles: &Arc<Bundles>) -> Holdings {
     Holdings {
-        generation: Generation::default(),
         told: false,
         identities: Vec::new(),
         elevated: Vec::new(),

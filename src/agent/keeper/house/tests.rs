@@ -491,8 +491,6 @@ fn only_what_differs_is_told() {
     )));
     day.house.expire(day.now);
     assert!(!day.holdings.has_changed().unwrap());
-    let before = day.told().generation;
     day.hear(News::Bundle("td".parse().unwrap(), vec!["root".into()]));
     assert!(day.holdings.has_changed().unwrap());
-    assert!(before < day.told().generation);
 }

@@ -306,7 +306,6 @@ fn versions_depend_on_what_is_named_alone() {
     before.federates_with.insert("other.test".parse().unwrap());
     let first = Shelf::after(&Shelf::default(), &before.bundles);
     let mut after = before.clone();
-    after.generation = Generation(99);
     after.bundles = bundles(50, &[("td.test", b"own"), ("other.test", b"changed")]);
     after.elevated = of_elevated_web(30, in_seconds(60)).elevated;
     let second = Shelf::after(&first, &after.bundles);

@@ -1,11 +1,12 @@
 //! Elevations that are opened at the moment of use, and ended.
 
 use crate::agent::envoy::held::{
-    WEB, elevated, in_seconds, now, of_asking_web, of_elevated_web, of_web, pending, refused,
-    scope, subject,
+    WEB, elevated, in_seconds, nothing, now, of_asking_web, of_elevated_web, of_web, pending,
+    refused, scope, subject,
 };
 use crate::agent::envoy::stage::Stage;
 use crate::agent::holdings::{Ask, Holdings, Wants};
+use crate::proto::discovery::DeltaDiscoveryRequest;
 
 use super::{changes, delta, options, subscribe};
 
@@ -78,7 +79,7 @@ async fn a_request_is_held_no_longer_than_the_hold_and_served_when_it_is_approve
 #[tokio::test]
 async fn who_is_refused_is_told_at_once_and_by_all_streams() {
     let patient = super::Options {
-        hold: std::time::Duration::from_secs(3_600),
+        hold: std::time::Duration::from_hours(1),
         ..options()
     };
     let mut stage = Stage::new(of_web(), patient);
@@ -133,6 +134,36 @@ async fn an_elevated_svid_without_successor_is_removed_a_second_before_its_end()
     assert!(now() < end, "before its end");
     stage.hold(of_elevated_web(30, in_seconds(60)));
     assert_eq!(changes(&talk.next().await), ["scope/db.read: chain 30"]);
+}
+
+#[tokio::test]
+async fn who_comes_back_to_a_new_start_keeps_his_right_while_its_successor_is_made() {
+    let before = Stage::new(of_elevated_web(20, in_seconds(60)), options());
+    let mut talk = delta(before.connect().await).await;
+    talk.ask(subscribe(&["scope/db.read"])).await;
+    let given = talk.next().await.resources.remove(0);
+    let stage = Stage::new(nothing(), options());
+    let mut back = delta(stage.connect().await).await;
+    back.ask(DeltaDiscoveryRequest {
+        initial_resource_versions: [(given.name, given.version)].into(),
+        ..subscribe(&["scope/db.read", "no-such"])
+    })
+    .await;
+    let untold = back.next().await;
+    assert_eq!(changes(&untold), ["no-such: removed"]);
+    stage.hold(Holdings {
+        elevated: vec![elevated(WEB, "db.read", None)],
+        ..of_web()
+    });
+    back.ask(subscribe(&["ROOTCA"])).await;
+    let unminted = back.next().await;
+    assert_eq!(changes(&unminted), ["ROOTCA: roots"]);
+    stage.hold(of_elevated_web(30, in_seconds(60)));
+    let next = back.next().await;
+    assert_eq!(changes(&next), ["scope/db.read: chain 30"]);
+    stage.hold(of_web());
+    let over = back.next().await;
+    assert_eq!(changes(&over), ["scope/db.read: removed"]);
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn a_stale_nonce_is_not_read_and_names_may_change_with_the_newest() {
     talk.ask(ack(&second, &["default", "ROOTCA"])).await;
     let third = talk.next().await;
     assert_eq!(shorts(&third), ["ROOTCA: roots", "default: chain 30"]);
-    assert_eq!(third.type_url, super::super::secret::SECRET_TYPE);
+    assert_eq!(third.type_url, crate::agent::sds::secret::SECRET_TYPE);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_refusal_is_shown_and_not_answered_and_the_next_content_is_sent() {
         version_info: String::new(),
         error_detail: Some(rpc::Status {
             code: 13,
-            message: format!("key values mismatch\n{}", "x".repeat(5_000)),
+            message: format!("key values mismatch\n{}", "y".repeat(5_000)),
             details: Vec::new(),
         }),
         ..ack(&first, &["default"])
@@ -147,7 +147,7 @@ async fn a_refusal_is_shown_and_not_answered_and_the_next_content_is_sent() {
     let row = stage.streams.rows().remove(0);
     assert_eq!((row.node.as_str(), row.pid), ("sidecar-1", 7));
     assert_eq!(row.names, ["default"]);
-    assert!(row.nack.starts_with("key values mismatch xxx") && row.nack.len() <= 512);
+    assert!(row.nack.starts_with("key values mismatch yyy") && row.nack.len() <= 512);
     assert_eq!(
         (row.acked_version.as_str(), &row.sent_version),
         ("", &second.version_info)
@@ -206,7 +206,7 @@ async fn at_the_end_of_an_elevation_the_base_svid_stands_under_its_name() {
     talk.ask(names(&["scope/db.read"])).await;
     let first = talk.next().await;
     assert_eq!(shorts(&first), ["scope/db.read: chain 20"]);
-    let mut never = sotw(stage.connect().await).await;
+    let never = sotw(stage.connect().await).await;
     never.ask(names(&["scope/db.write"])).await;
     stage.hold(Holdings {
         identities: vec![identity(WEB, None)],

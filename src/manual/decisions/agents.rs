@@ -1,0 +1,101 @@
+//! Decisions about agents: local callers, sockets, Envoy's protocols, uses.
+//!
+//! # One stream tells, REST acts
+//!
+//! Agents hear of changes over one gRPC stream, and mint, elevate and report over the same REST
+//! endpoints as everybody. So there is one place for each act, one set of limits, one record.
+//! Price: a connection for each call of an agent; it always carries the agent's newest SVID.
+//!
+//! # Changes name what to look at, and carry no state
+//!
+//! Who watches reads it as it stands. Price: one read for each relevant change. Otherwise two
+//! changes told in the wrong order would leave a removed entry alive. Who is too slow is told
+//! everything anew in the same stream, not by a new connection: the kill switch would else make
+//! every agent shake hands at once. Not measured: every watcher wakes for every change; with
+//! thousands of agents, routing by subject would be the remedy.
+//!
+//! # A holder is the agent's word, an instance the server's
+//!
+//! What tells processes apart is known on the host alone. The agent names a holder, and the server
+//! hashes it together with the agent's own SPIFFE ID, so that no agent can speak for a holder of
+//! another. The usual holder is `host`: every process of a subject at one agent, because an
+//! application, its Envoy and the person at its shell are one workload there. `this_process`
+//! narrows it to one.
+//!
+//! # The agent's own key is new with every renewal
+//!
+//! Elevations bind to holders, not to the agent's key, so nothing is lost by it. Certificate and
+//! key are replaced together by the rename of one link; the old key is deleted.
+//!
+//! # The default identity is chosen by rule
+//!
+//! The hint `default`, else the first in the order of SPIFFE IDs. An identity never takes the place
+//! of a default that is not minted yet: the stream waits, and ends as unavailable after five
+//! seconds. Order of creation would move the default with a restore; a random one is how others
+//! made every proxy change its name.
+//!
+//! # An entry without selectors fits nobody
+//!
+//! An entry that was registered before agents says nothing of local callers. Were it to fit
+//! everybody, naming an agent in it would give it to every process of the host.
+//!
+//! # A right at the moment of use is opened by demand alone
+//!
+//! Once for each time that somebody begins to ask for a name. What ended by time is not opened
+//! again by a subscription that still stands, and what a person ended or refused is not asked for
+//! again for a minute. Price: a state-of-the-world subscription, which never ends, opens once in
+//! its life.
+//!
+//! # Who may connect, and what a connection is worth
+//!
+//! Both sockets are 0666: attestation decides, a mode would be a second fence. The connection ends
+//! with the process that made it, also in the hands of another. A caller whose effective user or
+//! group differs from when he connected has no selectors: otherwise he could give his connection
+//! away, run a set-user-ID program and let the other act as root. Price: a process that drops
+//! privileges connects again.
+//!
+//! `unix:path` is told only where the path leads the agent to the very file that runs: any user can
+//! make a mount namespace with his own `/usr/bin/payments`. Price: none for containers, nor after a
+//! package upgrade until the restart. No `unix:sha256` for files on FUSE, whose owner answers each
+//! read as he likes. `systemd:id` is the outermost unit; `container:id` counts only below groups
+//! that root's runtimes make, so rootless containers are not told apart.
+//!
+//! On kernels without `SO_PEERPIDFD` (before 6.5) processes younger than 100 ms at accept are
+//! refused, because their number may have had another owner when they connected; clients come
+//! again.
+//!
+//! # Any authority over a Unix socket
+//!
+//! gRPC's C core sends the socket's path as `:authority`, which the HTTP/2 library refuses as RFC
+//! 3986 has it. Over a Unix socket it means nothing, so `%` and `/` in that one value are replaced
+//! before the library reads them. Price: a page of frame reading. Alternative: no Python, Ruby or
+//! C++ client.
+//!
+//! # The validation context is plain roots
+//!
+//! Envoy's SPIFFE validator ignores CRLs and DNS matchers in silence. It is a switch, for those who
+//! federate. A CRL is not offered: an issuer without a fresh one refuses everybody.
+//!
+//! # The deny list is memory made of the ledger
+//!
+//! Not a table: it is rebuilt at each start from the ends of the last sixteen minutes, the longest
+//! life of an elevated SVID and one more. Bound 131,072 certificates; those that end first give
+//! way, loudly. Before the server has told it, a filter is told nothing: an empty list would lift
+//! the one that an Envoy has.
+//!
+//! # Silence counts only where somebody gives his word
+//!
+//! `idle_longest` of a scope is its author's word that the servers' access logs are reported. An
+//! elevation falls idle when every agent that an entry names for every server of the scope gave its
+//! word (a cover) from the beginning of the idle time to its end. A silent agent's cover stands
+//! still, so nothing more ends. A reporter is believed about its own servers: a liar can keep an
+//! idle elevation until `ends_at`, and hide uses at a server that could as well refuse them. A use
+//! counts for every active elevation of its subject and scope, since a certificate's names do not
+//! tell which. Covers live in memory, uses in the row. The idle time binds by the sweep alone, not
+//! at the mint. Price: an agent that is named and gone holds the idle time up;
+//! `protem_scopes_uncovered` shows it.
+//!
+//! # `x509` renews itself
+//!
+//! A first proof by an X.509-SVID of elsewhere obtains a base SVID that lives on without the other
+//! authority. Price: what a thief obtained goes on until the entry is removed.
