@@ -106,6 +106,24 @@ impl Live {
         self.until(|line| line.contains(words));
     }
 
+    /// Waits for a line with these words among those that are still to come; answers it.
+    #[track_caller]
+    pub(crate) fn until_said_anew(&mut self, words: &str) -> String {
+        self.said.extend(self.lines.try_iter());
+        let known = self.said.len();
+        let is_it = |line: &&String| line.contains(words);
+        let end = Instant::now() + SAID_ANEW_LONGEST;
+        loop {
+            if let Some(line) = self.said[known..].iter().find(is_it) {
+                return line.clone();
+            }
+            match self.lines.recv_timeout(end - Instant::now().min(end)) {
+                Ok(line) => self.said.push(line),
+                Err(why) => panic!("it does not say `{words}` ({why}): {:#?}", self.said),
+            }
+        }
+    }
+
     /// Waits for the line that says where it serves.
     #[track_caller]
     pub(crate) fn until_serving(&mut self) {
@@ -226,5 +244,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 const START_LONGEST: Duration = Duration::from_mins(1);
+/// Half the life of the shortest base SVID, and some more.
+const SAID_ANEW_LONGEST: Duration = Duration::from_secs(90);
 /// More than the grace that a server gives to requests under way.
 const STOP_LONGEST: Duration = Duration::from_secs(40);
