@@ -257,7 +257,7 @@ impl House {
             ItemKey::Base(subject) => {
                 let mut entries = self.entries.values();
                 let entry = entries.find(|entry| entry.subject == *subject);
-                entry.map_or(Seconds::default(), |entry| entry.life)
+                entry.map(|entry| entry.life).unwrap_or_default()
             }
             ItemKey::Elevated { elevation, .. } => {
                 let told = self.elevations.get(elevation);

@@ -49,14 +49,14 @@
 //! # What waits is judged anew when a policy comes into force
 //!
 //! And when minting is released, and at a start: with nobody as the speaker, the subject's own
-//! question, without an address. What is permitted becomes approved, so that agents hear of it; what
-//! is not waits on and lapses by its own clock. A mint asks again with the caller's facts, so that an
-//! approval by itself opens nothing.
+//! question, without an address. What is permitted becomes approved, so that agents hear of it;
+//! what is not waits on and lapses by its own clock. A mint asks again with the caller's facts, so
+//! that an approval by itself opens nothing.
 //!
 //! # An agent that has just started takes nothing away
 //!
-//! From a client that comes back: it does not know yet what that client may hold. An elevated SVID is
-//! removed only when the server has told that nothing is open for it.
+//! From a client that comes back: it does not know yet what that client may hold. An elevated SVID
+//! is removed only when the server has told that nothing is open for it.
 //!
 //! # A denial never ends before its time
 //!

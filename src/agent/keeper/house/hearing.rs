@@ -1,8 +1,8 @@
 //! What the server tells, taken in: entries, elevations, bundles, and all of it anew.
 //!
-//! Promises: an older word never undoes a newer one; what the server does not tell any more is gone,
-//! with its SVIDs and their keys; roots of the own trust domain are never given up for nothing.
-//! Refuses: more of anything than the named bounds.
+//! Promises: an older word never undoes a newer one; what the server does not tell any more is
+//! gone, with its SVIDs and their keys; roots of the own trust domain are never given up for
+//! nothing. Refuses: more of anything than the named bounds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
