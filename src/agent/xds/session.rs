@@ -21,7 +21,7 @@ use crate::agent::xds::{Content, Offer, Source, Subscriptions};
 /// What a client reads.
 pub(crate) type Responses<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
 
-/// The responses to `requests`. The caller has just been attested.
+/// The responses to `requests`.
 pub(crate) fn open<D: Dialect, S: Source>(
     source: S,
     requests: Streaming<D::Request>,
@@ -39,7 +39,7 @@ pub(crate) fn open<D: Dialect, S: Source>(
         stop,
         phase: Phase::Silent,
         known: false,
-        attested: true,
+        attested: false,
     };
     Box::pin(stream::unfold(session, |mut session| async move {
         let response = session.next().await?;
@@ -156,8 +156,8 @@ impl<D: Dialect, S: Source> Session<D, S> {
     }
 
     fn hear(&mut self, request: D::Request) -> Result<(), Status> {
-        // What was attested when the stream opened holds for what is asked with it.
-        self.attested &= self.phase == Phase::Silent;
+        // Also the first request may come hours after the stream.
+        self.attested = false;
         self.phase = Phase::Talking;
         if let Some(node) = D::node(&request).filter(|_| !self.known) {
             self.known = true;

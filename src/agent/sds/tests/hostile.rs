@@ -70,6 +70,15 @@ async fn who_cannot_be_attested_gets_no_stream_and_loses_the_one_that_he_has() {
 }
 
 #[tokio::test]
+async fn who_opens_a_stream_and_asks_as_another_is_given_what_that_one_may_hold() {
+    let stage = Stage::new(of_web(), options());
+    let mut talk = delta(stage.connect().await).await;
+    stage.peer.show(Some("unix:uid:0"));
+    talk.ask(subscribe(&["default"])).await;
+    assert_eq!(changes(&talk.next().await), ["default: removed"]);
+}
+
+#[tokio::test]
 async fn streams_have_an_end_and_their_places_come_back() {
     let max = StreamsMax {
         all: 3,
