@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::agent::caller::{Caller, caller_of};
+use crate::agent::caller::{Caller, Look, caller_of};
 use crate::agent::holdings::{Bundles, Generation};
 use crate::agent::keeper::Keeper;
 use crate::agent::sds::Validator;
@@ -169,7 +169,7 @@ impl<P: Caller> Sds<P> {
         if let Ok(settled) = tokio::time::timeout(self.desk.options.fetch_wait, settled).await {
             settled?;
         }
-        source.attest().await?;
+        source.attest(Look::Anew).await?;
         source.refresh(&mut subscriptions).await?;
         Ok(everything_ready(source, &subscriptions))
     }

@@ -14,9 +14,10 @@ use futures_util::stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use crate::agent::caller::Look;
 use crate::agent::xds::dialect::{Dialect, Moment};
 use crate::agent::xds::streams::Place;
-use crate::agent::xds::{Content, Offer, Source, Subscriptions};
+use crate::agent::xds::{Content, Offer, Source, Subscriptions, Version};
 
 /// What a client reads.
 pub(crate) type Responses<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
@@ -97,8 +98,10 @@ impl<D: Dialect, S: Source> Session<D, S> {
                 self.subscriptions.widen(self.source.everything());
             }
             let offers = self.offers();
-            if !self.attested && self.raises_rights(&offers) {
-                self.source.attest().await?;
+            if !self.attested
+                && let Some(look) = self.look(&offers)
+            {
+                self.source.attest(look).await?;
                 self.attested = true;
                 continue;
             }
@@ -125,16 +128,21 @@ impl<D: Dialect, S: Source> Session<D, S> {
             .collect()
     }
 
-    /// Whether something would go out that this stream was not given before.
-    fn raises_rights(&mut self, offers: &[(Arc<str>, Offer<S::Content>)]) -> bool {
-        offers.iter().any(|(name, offer)| match offer {
-            Offer::Absent | Offer::Awaited | Offer::Deciding => false,
-            Offer::Ready(content) => self.subscriptions.get_mut(name).is_some_and(|one| {
-                let held = one.given.map(crate::agent::xds::Version::digest);
-                let new = one.unanswered || held != Some(content.digest());
-                new && content.raises_rights() && !one.raised
-            }),
-        })
+    /// How the caller is to be looked at before these go out: also for another certificate under
+    /// a name that he was given one for, for he may have become another since.
+    fn look(&mut self, offers: &[(Arc<str>, Offer<S::Content>)]) -> Option<Look> {
+        let looks = offers.iter().filter_map(|(name, offer)| {
+            let Offer::Ready(content) = offer else {
+                return None;
+            };
+            let one = self.subscriptions.get_mut(name)?;
+            let held = one.given.map(Version::digest);
+            let goes_out = one.unanswered || held != Some(content.digest());
+            let begins = one.unanswered || held.is_none();
+            let look = if begins { Look::Anew } else { Look::Lately };
+            (goes_out && content.raises_rights()).then_some(look)
+        });
+        looks.max()
     }
 
     async fn wait(&mut self) -> Result<(), Status> {

@@ -23,10 +23,14 @@ async fn before_a_new_right_goes_out_the_caller_is_looked_at_anew() {
     stage.hold(of_elevated_web(20, in_seconds(60)));
     talk.next().await;
     assert_eq!(stage.peer.attested(), opened + 1);
-    // The next SVID under the same name is no new right.
+    // Also before the next SVID under the same name: he may be another by then.
     stage.hold(of_elevated_web(30, in_seconds(60)));
     talk.next().await;
-    assert_eq!(stage.peer.attested(), opened + 1);
+    assert_eq!(stage.peer.attested(), opened + 2);
+    stage.peer.show(Some("unix:uid:0"));
+    stage.hold(of_elevated_web(40, in_seconds(60)));
+    let gone = changes(&talk.next().await);
+    assert!(gone.iter().all(|one| one.ends_with(": removed")), "{gone:?}");
 }
 
 #[tokio::test]
