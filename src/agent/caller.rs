@@ -31,6 +31,9 @@ pub(crate) trait Caller: Clone + Send + Sync + 'static {
     /// Which running holder he is.
     fn holder(&self) -> Holder;
 
+    /// His user, as this host counts.
+    fn uid(&self) -> u32;
+
     /// His process, as this host counts.
     fn pid(&self) -> u32;
 }

@@ -133,6 +133,10 @@ impl Caller for LocalCaller {
         Self::holder(self)
     }
 
+    fn uid(&self) -> u32 {
+        Self::uid(self)
+    }
+
     fn pid(&self) -> u32 {
         Self::pid(self)
     }

@@ -22,7 +22,7 @@ mod version;
 
 pub(crate) use crate::agent::xds::content::{Content, Offer, Source};
 pub(crate) use crate::agent::xds::delta::Delta;
-pub(crate) use crate::agent::xds::lean::Lean;
+pub(crate) use crate::agent::xds::lean::{Lean, Pot};
 pub(crate) use crate::agent::xds::session::{Responses, open};
 pub(crate) use crate::agent::xds::sotw::Sotw;
 pub(crate) use crate::agent::xds::streams::{Service, Streams, StreamsMax};
