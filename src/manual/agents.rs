@@ -67,7 +67,8 @@
 //! | any of these after `sds://` | the same, as Istio asks; `NAME-cacert` is his own roots |
 //!
 //! A name that is not his or does not exist disturbs no other: state-of-the-world leaves it out,
-//! delta says that it is removed, and the stream goes on. It is answered as soon as it exists.
+//! delta says that it is removed, and the stream goes on. It is answered as soon as it exists. Where
+//! no entry fits the caller at all, the stream ends after a minute; Envoy connects again.
 //!
 //! # A right at the moment of use
 //!

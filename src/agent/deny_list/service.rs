@@ -82,6 +82,10 @@ impl Source for List {
         Ok(())
     }
 
+    fn serves_nobody(&self) -> bool {
+        false
+    }
+
     fn everything(&self) -> Vec<Arc<str>> {
         vec![HTTP.into(), NETWORK.into()]
     }
@@ -126,7 +130,7 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(caller.pid(), Service::DenyList)?;
+        let place = self.streams.enter(&caller, Service::DenyList)?;
         drop(attest(&caller, Look::Anew).await?);
         let (source, stop) = (self.source.clone(), self.stop.clone());
         let requests = request.into_inner();
@@ -139,7 +143,7 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(caller.pid(), Service::DenyList)?;
+        let place = self.streams.enter(&caller, Service::DenyList)?;
         drop(attest(&caller, Look::Anew).await?);
         let (source, stop) = (self.source.clone(), self.stop.clone());
         let requests = request.into_inner();

@@ -124,6 +124,10 @@ impl<P: Caller> Source for Secrets<P> {
         Ok(())
     }
 
+    fn serves_nobody(&self) -> bool {
+        self.holdings.told && self.holdings.identities.is_empty()
+    }
+
     fn everything(&self) -> Vec<Arc<str>> {
         self.view().everything()
     }

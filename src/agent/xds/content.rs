@@ -70,6 +70,9 @@ pub(crate) trait Source: Send + 'static {
         subscriptions: &mut Subscriptions,
     ) -> impl Future<Output = Result<(), Status>> + Send;
 
+    /// Whether this caller is to be given nothing, as far as anybody can tell now.
+    fn serves_nobody(&self) -> bool;
+
     /// The names that a subscription to everything means now.
     fn everything(&self) -> Vec<Arc<str>>;
 

@@ -2,7 +2,8 @@
 //!
 //! Promises: it is driven by whoever reads its responses: a client that does not read makes
 //! nothing grow, and is told the newest when he reads again. It ends with the client, with the
-//! agent, and when the caller can no longer be attested.
+//! agent, and when the caller can no longer be attested; after a while also when he asks for nothing
+//! or no entry fits him.
 //! Refuses: a task of its own.
 
 use std::pin::Pin;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
+use futures_util::future::OptionFuture;
 use futures_util::stream;
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
@@ -41,6 +44,7 @@ pub(crate) fn open<D: Dialect, S: Source>(
         phase: Phase::Silent,
         known: false,
         attested: false,
+        for_nobody: None,
     };
     Box::pin(stream::unfold(session, |mut session| async move {
         let response = session.next().await?;
@@ -61,6 +65,8 @@ struct Session<D: Dialect, S> {
     known: bool,
     /// Whether nothing was waited for since the caller was attested.
     attested: bool,
+    /// Runs while the stream is of no use to its caller.
+    for_nobody: Option<Pin<Box<Sleep>>>,
 }
 
 /// How far a stream is.
@@ -148,6 +154,14 @@ impl<D: Dialect, S: Source> Session<D, S> {
     async fn wait(&mut self) -> Result<(), Status> {
         let wake = self.wake();
         let sleep = wake.unwrap_or_default();
+        let silent = self.phase == Phase::Silent;
+        if !silent && !self.source.serves_nobody() {
+            self.for_nobody = None;
+        } else if self.for_nobody.is_none() {
+            let longest = self.place.for_nobody();
+            self.for_nobody = Some(Box::pin(tokio::time::sleep(longest)));
+        }
+        let for_nobody = OptionFuture::from(self.for_nobody.as_mut());
         tokio::select! {
             request = self.requests.message() => match request? {
                 Some(request) => self.hear(request)?,
@@ -158,6 +172,13 @@ impl<D: Dialect, S: Source> Session<D, S> {
                 self.attested = false;
             }
             () = tokio::time::sleep(sleep), if wake.is_some() => self.attested = false,
+            Some(()) = for_nobody => {
+                return Err(if silent {
+                    Status::deadline_exceeded("nothing was asked for on this stream")
+                } else {
+                    Status::permission_denied("no entry fits the caller: register him")
+                });
+            }
             () = self.stop.cancelled() => return Err(Status::unavailable(ENDING)),
         }
         Ok(())

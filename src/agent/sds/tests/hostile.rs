@@ -2,6 +2,7 @@
 
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
+use tonic::Code;
 
 use crate::agent::envoy::held::{in_seconds, of_elevated_web, of_web};
 use crate::agent::envoy::stage::{Stage, soon};
@@ -87,6 +88,8 @@ async fn streams_have_an_end_and_their_places_come_back() {
     let max = StreamsMax {
         all: 3,
         of_process: 2,
+        for_root: 0,
+        ..StreamsMax::default()
     };
     let mut stage = Stage::with(of_web(), options(), max);
     let channel = stage.connect().await;
@@ -102,6 +105,29 @@ async fn streams_have_an_end_and_their_places_come_back() {
     let mut talk = sotw(channel).await;
     talk.ask(names(&["ROOTCA"])).await;
     talk.next().await;
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_or_has_no_entry_keeps_no_place() {
+    let max = StreamsMax {
+        for_nobody: std::time::Duration::from_millis(50),
+        ..StreamsMax::default()
+    };
+    let stage = Stage::with(of_web(), options(), max);
+    let channel = stage.connect().await;
+    let mut served = delta(channel.clone()).await;
+    served.ask(subscribe(&["default"])).await;
+    served.next().await;
+    let mut silent = delta(channel.clone()).await;
+    assert_eq!(silent.end().await.code(), Code::DeadlineExceeded);
+    stage.peer.show(Some("unix:uid:0"));
+    let mut nobody = delta(channel).await;
+    nobody.ask(subscribe(&["default"])).await;
+    assert_eq!(changes(&nobody.next().await), ["default: removed"]);
+    assert_eq!(nobody.end().await.code(), Code::PermissionDenied);
+    stage.peer.show(Some("unix:uid:1000"));
+    served.ask(subscribe(&["ROOTCA"])).await;
+    served.next().await;
 }
 
 #[tokio::test]
