@@ -210,14 +210,13 @@ impl LeanBody {
     }
 
     /// Ends what took too long to become whole, while more of it is waited for.
-    fn poll_late(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.gathered.is_empty() {
             return Poll::Pending;
         }
-        let late = self.late.get_or_insert_with(|| Box::pin(sleep(WHOLE_LONGEST)));
+        let late = self
+            .late
+            .get_or_insert_with(|| Box::pin(sleep(WHOLE_LONGEST)));
         late.as_mut().poll(cx).map(|()| {
             Some(Err(Status::deadline_exceeded(
                 "a request took too long to become whole: send each to its end",

@@ -31,7 +31,10 @@ async fn before_a_new_right_goes_out_the_caller_is_looked_at_anew() {
     stage.peer.show(Some("unix:uid:0"));
     stage.hold(of_elevated_web(40, in_seconds(60)));
     let gone = changes(&talk.next().await);
-    assert!(gone.iter().all(|one| one.ends_with(": removed")), "{gone:?}");
+    assert!(
+        gone.iter().all(|one| one.ends_with(": removed")),
+        "{gone:?}"
+    );
 }
 
 #[tokio::test]
@@ -64,13 +67,13 @@ async fn who_cannot_be_attested_gets_no_stream_and_loses_the_one_that_he_has() {
     stage.peer.show(None);
     stage.hold(of_elevated_web(20, in_seconds(60)));
     let status = talk.end().await;
-    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("the process is gone"), "{status}");
     let mut client = SecretDiscoveryServiceClient::new(channel);
     let status = soon(client.fetch_secrets(names(&["ROOTCA"])))
         .await
         .unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(stage.streams.rows(), []);
 }
 
@@ -99,7 +102,7 @@ async fn streams_have_an_end_and_their_places_come_back() {
     let status = soon(client.fetch_secrets(names(&["ROOTCA"])))
         .await
         .unwrap_err();
-    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(status.code(), Code::ResourceExhausted);
     drop((first, second));
     stage.until_left().await;
     let mut talk = sotw(channel).await;
