@@ -105,7 +105,8 @@ const LOG_BYTES_MAX: usize = 512 * 1_024;
 /// Envoy opens another connection when one is full.
 const STREAMS_OF_CONNECTION_MAX: u32 = 1_024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
-const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
+/// What nobody here has read yet is held for each connection, of thousands.
+const CONNECTION_WINDOW_BYTES: u32 = 128 * 1_024;
 const HEADERS_BYTES_MAX: u32 = 16 * 1_024;
 
 #[cfg(test)]

@@ -156,6 +156,7 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
+        let _place = self.streams.enter(&caller, Service::DenyList)?;
         drop(attest(&caller, Look::Anew).await?);
         let mut source = self.source.clone();
         source.refresh(&mut Subscriptions::default()).await?;
