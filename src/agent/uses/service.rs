@@ -89,7 +89,7 @@ impl<P: Caller> AccessLogService for AccessLogs<P> {
             ));
         };
         let listeners = self.uses.listeners();
-        let _listening = listeners.listen(server, self.clock.now());
+        let _listening = listeners.listen(server, Arc::clone(&self.clock));
         let mut messages = request.into_inner();
         loop {
             tokio::select! {
