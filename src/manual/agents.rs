@@ -37,8 +37,9 @@
 //! | `systemd:id:web.service` | the unit that the process is in |
 //! | `container:id:HEX` | the container that the process is in |
 //!
-//! What he shows is looked at again before anything is pushed that he was not given before: who has
-//! become another program since is given nothing. His streams end with his process. *Limits:* who
+//! What he shows is looked at again before an SVID is pushed, renewals too (of these once a second
+//! for each connection): who has become another program since is given nothing of what the first
+//! one had. His streams end with his process. *Limits:* who
 //! hands his open socket to another process lends it his identity for as long as he himself lives;
 //! two processes of one user can read each other's memory unless something else prevents it; a path
 //! is worth what the rights of its folder are worth, `unix:sha256` is not.
@@ -66,7 +67,8 @@
 //! | any of these after `sds://` | the same, as Istio asks; `NAME-cacert` is his own roots |
 //!
 //! A name that is not his or does not exist disturbs no other: state-of-the-world leaves it out,
-//! delta says that it is removed, and the stream goes on. It is answered as soon as it exists.
+//! delta says that it is removed, and the stream goes on. It is answered as soon as it exists. Where
+//! no entry fits the caller at all, the stream ends after a minute; Envoy connects again.
 //!
 //! # A right at the moment of use
 //!
