@@ -2,7 +2,7 @@
 //!
 //! Promises: a subject counts only while at least one of his proxies sends its access log, and from
 //! the moment at which the newest of them began: a log that broke and began anew may have lost
-//! lines in between. Where lines were dropped here, all begin anew.
+//! lines in between. Where lines of his were dropped here, all of his begin anew.
 //! Refuses: to give a word for a proxy that does not send its log; whether it should is the
 //! operator's.
 
@@ -52,10 +52,12 @@ impl Listeners {
         since
     }
 
-    /// Says that lines were lost up to `now`.
-    pub(crate) fn lost(&self, now: Timestamp) {
-        for (_, began) in self.lock().values_mut() {
-            *began = now;
+    /// Says that lines of this subject's proxies were lost up to `now`.
+    pub(crate) fn lost(&self, of: &Subject, now: Timestamp) {
+        for (subject, began) in self.lock().values_mut() {
+            if subject == of {
+                *began = now;
+            }
         }
     }
 
@@ -84,7 +86,10 @@ mod tests {
         assert_eq!(listeners.since(), [(web.clone(), at(20))].into());
         drop(second);
         assert_eq!(listeners.since(), [(web.clone(), at(10))].into());
-        listeners.lost(at(30));
+        let db = "spiffe://td/db".parse().unwrap();
+        listeners.lost(&db, at(25));
+        assert_eq!(listeners.since(), [(web.clone(), at(10))].into());
+        listeners.lost(&web, at(30));
         assert_eq!(listeners.since(), [(web, at(30))].into());
         drop(first);
         assert!(listeners.since().is_empty());

@@ -323,14 +323,21 @@ async fn a_start_knows_every_denial_before_anybody_is_told() {
     let agent = agent(&world).await;
     let web = world.holder(WEB).await;
     // More than one round looks up; what was minted from comes last.
-    for number in 0..=1_024 {
-        let id = world.elevate(&web, "db.read").await.unwrap().elevation.id;
-        if number == 1_024 {
-            world.mint(&web, "db.read").await.unwrap();
-        }
-        let ended = world.service.revoke(&world.operator, id, "over").await;
-        ended.unwrap();
+    for _ in 0..64 {
+        let opened = join_all((0..16).map(|_| world.elevate(&web, "db.read"))).await;
+        let ended = opened.into_iter().map(|opened| {
+            let id = opened.unwrap().elevation.id;
+            world.service.revoke(&world.operator, id, "over")
+        });
+        join_all(ended).await.into_iter().for_each(|ended| {
+            ended.unwrap();
+        });
     }
+    let last = world.elevate(&web, "db.read").await.unwrap();
+    world.mint(&web, "db.read").await.unwrap();
+    let id = last.elevation.id;
+    let ended = world.service.revoke(&world.operator, id, "over").await;
+    ended.unwrap();
     let World {
         service,
         store,
