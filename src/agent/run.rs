@@ -24,7 +24,7 @@ use crate::agent::authority::AnyAuthority;
 use crate::agent::deny_list::DenyList;
 use crate::agent::envoy;
 use crate::agent::hardening::{HardeningError, harden};
-use crate::agent::home::{Home, HomeError};
+use crate::agent::home::{Home, HomeError, is_read_by_all};
 use crate::agent::identity::{Identity, IdentityError, Own};
 use crate::agent::keeper::Keeper;
 use crate::agent::keeper::tend::{Begin, tend};
@@ -39,7 +39,7 @@ use crate::agent::uses::Uses;
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket, serving};
 use crate::agent::xds::{Streams, StreamsMax};
 use crate::client::Client;
-use crate::config::{AgentConfig, SdsConfig};
+use crate::config::{AgentConfig, FirstProof, SdsConfig};
 use crate::lifecycle::{Ending, Lifecycle, StopSignals, Supervisor, open_files};
 use crate::metric::Sheet;
 use crate::time::Clock;
@@ -122,6 +122,12 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
 /// Puts the parts together and starts them: first the sockets, then what asks the server.
 async fn begin(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<Parts, AgentError> {
     let home = Arc::new(Home::open(&config.state)?);
+    if let Some(FirstProof::JoinToken(path)) = &config.proof
+        && is_read_by_all(path)
+    {
+        let path = path.display();
+        tracing::warn!(%path, "everybody here may read the join token: chmod o-r it");
+    }
     let identity = Identity::open(config, Arc::clone(&home), &clock)?;
     let attestor = Attestor::new(config.program_bytes_max, Arc::clone(&clock));
     let attestor = attestor.map_err(AgentError::Proc)?;

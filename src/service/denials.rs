@@ -2,8 +2,9 @@
 //!
 //! Promises: where an elevation that was minted from is revoked, given back, or loses its signal,
 //! every certificate of it that has not ended is denied, also one whose signature came later than
-//! that. The list is made of the ledger: a start makes it again. What could not be looked up is
-//! looked up again in the next round. A denial is forgotten when its certificate has ended.
+//! that. The list is made of the ledger: a start makes it again, all of it before anybody is told.
+//! What could not be looked up is looked up again in the next round. A denial is forgotten when its
+//! certificate has ended.
 //! Refuses: to hold up the end of an elevation; more than `DENIED_MAX` certificates, of which
 //! those that end first give way.
 
@@ -116,7 +117,8 @@ impl Service {
                 }
             }
         }
-        self.settle_denials(self.now()).await?;
+        // Whoever comes back is told the whole list: a short one would lift denials at his proxies.
+        while self.settle_denials(self.now()).await? {}
         Ok(())
     }
 

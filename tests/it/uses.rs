@@ -402,6 +402,7 @@ impl House {
 
 fn seen(subject: &str, first: Timestamp, last: Timestamp) -> Seen {
     Seen {
+        server: SERVER.parse().unwrap(),
         whom: Some((subject.parse().unwrap(), SCOPE.parse().unwrap())),
         used: Used {
             first,

@@ -2,7 +2,7 @@
 //!
 //! Promises: a subject counts only while at least one of his proxies sends its access log, and from
 //! the moment at which the newest of them began or one ended: a log that broke may have lost lines,
-//! and its proxy may go on without. Where lines were dropped here, all begin anew.
+//! and its proxy may go on without. Where lines of his were dropped here, all of his begin anew.
 //! Refuses: to give a word for a proxy that does not send its log; whether it should is the
 //! operator's.
 
@@ -53,10 +53,12 @@ impl Listeners {
         since
     }
 
-    /// Says that lines were lost up to `now`.
-    pub(crate) fn lost(&self, now: Timestamp) {
-        for (_, began) in self.lock().values_mut() {
-            *began = now;
+    /// Says that lines of this subject's proxies were lost up to `now`.
+    pub(crate) fn lost(&self, of: &Subject, now: Timestamp) {
+        for (subject, began) in self.lock().values_mut() {
+            if subject == of {
+                *began = now;
+            }
         }
     }
 
@@ -105,13 +107,21 @@ mod tests {
         let (first, other) = (listen(&web), listen(&api));
         clock.set_wall(at(20));
         let second = listen(&web);
-        let both = |web_since| BTreeMap::from([(web.clone(), at(web_since)), (api.clone(), at(10))]);
+        let both =
+            |web_since| BTreeMap::from([(web.clone(), at(web_since)), (api.clone(), at(10))]);
         assert_eq!(listeners.since(), both(20));
         clock.set_wall(at(25));
         drop(second);
-        assert_eq!(listeners.since(), both(25), "the log that is left vouches from then on");
+        assert_eq!(
+            listeners.since(),
+            both(25),
+            "the log that is left vouches from then on"
+        );
         drop(other);
-        listeners.lost(at(30));
+        let db = "spiffe://td/db".parse().unwrap();
+        listeners.lost(&db, at(28));
+        assert_eq!(listeners.since(), [(web.clone(), at(25))].into());
+        listeners.lost(&web, at(30));
         assert_eq!(listeners.since(), [(web, at(30))].into());
         drop(first);
         assert!(listeners.since().is_empty());

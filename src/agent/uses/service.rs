@@ -1,7 +1,7 @@
 //! The access-log service of Envoy.
 //!
 //! Promises: reads until the Envoy ends, and answers nothing, as the protocol has it; a reporter
-//! has an entry at this agent.
+//! has an entry at this agent, and what he tells is kept in the name of his default identity.
 //! Refuses: callers without one: a use keeps an elevation from being ended as unused.
 
 use std::marker::PhantomData;
@@ -89,12 +89,12 @@ impl<P: Caller> AccessLogService for AccessLogs<P> {
             ));
         };
         let listeners = self.uses.listeners();
-        let _listening = listeners.listen(server, Arc::clone(&self.clock));
+        let _listening = listeners.listen(server.clone(), Arc::clone(&self.clock));
         let mut messages = request.into_inner();
         loop {
             tokio::select! {
                 message = messages.message() => match message? {
-                    Some(message) => self.uses.read(&message, self.clock.now()),
+                    Some(message) => self.uses.read(&server, &message, self.clock.now()),
                     None => return Ok(Response::new(StreamAccessLogsResponse {})),
                 },
                 () = self.stop.cancelled() => {
@@ -147,7 +147,9 @@ mod tests {
             .await
             .unwrap();
         let taken = stage.uses.take();
-        assert_eq!(taken.into_values().next().unwrap().count, 3);
+        let (server, uses) = taken.into_iter().next().unwrap();
+        assert_eq!(server.to_string(), "spiffe://td.test/ns/shop/sa/web");
+        assert_eq!(uses.into_values().next().unwrap().count, 3);
     }
 
     #[tokio::test]

@@ -31,7 +31,9 @@ impl Silence {
     pub(super) async fn new(world: &World) -> Self {
         world.register(AGENT).await;
         let mut server = terms(SERVER);
-        server.obtained_by = vec![Obtainer::Agent(AGENT.parse().unwrap())];
+        server
+            .obtained_by
+            .push(Obtainer::Agent(AGENT.parse().unwrap()));
         let put = world.service.put_entry(&world.operator, server);
         put.await.unwrap();
         Self {
@@ -85,6 +87,7 @@ impl Walk {
             let subject = [WEB, DB][self.below(2)];
             let last = back(self.below(120)).plus(Seconds::new(30));
             uses.push(Seen {
+                server: SERVER.parse().unwrap(),
                 whom: Some((subject.parse().unwrap(), "db.read".parse().unwrap())),
                 used: Used {
                     first: last.minus(Seconds::new(5)),
