@@ -205,7 +205,12 @@ fn no_time_that_a_reporter_tells_lies_in_the_future() {
 fn so_many_of_each_server_wait_and_what_is_lost_is_his_loss_alone() {
     let uses = uses();
     let other: Subject = "spiffe://td.test/ns/data/sa/other".parse().unwrap();
-    let listen = |server: &Subject| uses.listeners().listen(server.clone(), at(1));
+    let listen = |server: &Subject| {
+        uses.listeners().listen(
+            server.clone(),
+            Arc::new(crate::time::ManualClock::new(at(1))),
+        )
+    };
     let _listening = [listen(&server()), listen(&other)];
     for count in 0..WAITING_OF_SERVER_MAX + 50 {
         let name = format!("spiffe://td.test/sa/{count}/scope/db.read");
