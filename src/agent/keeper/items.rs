@@ -172,6 +172,9 @@ impl Items {
             if idle && renewable {
                 touched.insert(key.subject().clone());
                 self.remove(&key);
+            } else if ended {
+                // Its time on the agenda has passed; the next one is that of another attempt.
+                self.plan(&key, now);
             }
         }
         touched

@@ -105,7 +105,6 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                 metrics.asks.add(answer.word());
                 house.asked(&key, answer, client.clock.now());
             }
-            () = sleep_until(&client, wake) => {}
             order = orders.recv() => {
                 let Some(order) = order else { return };
                 obey(&mut house, &mut followers, order, &attestor, client.clock.now());
@@ -115,6 +114,8 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                     obey(&mut house, &mut followers, order, &attestor, client.clock.now());
                 }
             }
+            // Last: a time that has passed never keeps anybody from being heard.
+            () = sleep_until(&client, wake) => {}
         }
     }
 }

@@ -245,6 +245,22 @@ fn an_older_word_never_undoes_a_newer_one() {
 }
 
 #[test]
+fn what_ended_while_the_server_is_away_leaves_no_time_that_has_passed() {
+    let mut day = Day::with_web();
+    day.hear(News::Elevation(elevation(1, 1, OPEN)));
+    day.want_scope(false);
+    let keys = day.mint(60);
+    day.pass(30);
+    assert_eq!(day.due(), keys);
+    day.house
+        .failed(&keys[0], "away".to_owned(), |_| Seconds::new(40), day.now);
+    day.pass(29);
+    assert!(day.elevated().is_none());
+    let next = day.house.next_at().unwrap();
+    assert!(day.now < next, "{next} would be waited for without end");
+}
+
+#[test]
 fn an_elevation_of_another_process_is_not_told() {
     let mut day = Day::with_web();
     let agent: SpiffeId = AGENT.parse().unwrap();
