@@ -335,10 +335,8 @@ mod tests {
         drop((first, root));
         let again = enter(8, 4).unwrap();
         assert_eq!(again.stream(), 4, "numbers are not used twice");
-        assert_eq!(
-            (streams.lock().processes.len(), streams.lock().users.len()),
-            (3, 2)
-        );
+        let open = streams.lock();
+        assert_eq!((open.processes.len(), open.users.len()), (3, 2));
     }
 
     #[test]
