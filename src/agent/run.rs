@@ -80,6 +80,8 @@ pub enum AgentError {
 struct Parts {
     agent: String,
     lifecycle: Lifecycle,
+    /// Of each socket.
+    seats: SeatLimits,
     clock: Arc<dyn Clock>,
     client: Arc<Client>,
     keeper: Keeper,
@@ -102,9 +104,8 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
     // First of all: as process 1 of a container nothing else would end a start.
     let mut signals = StopSignals::listen().map_err(AgentError::Signals)?;
     harden().map_err(|error: HardeningError| AgentError::Hardening(error.into()))?;
-    // Each connection takes two: its socket and the process behind it.
-    open_files();
-    let parts = begin(config, clock).await?;
+    let seats = SeatLimits::default().within(open_files());
+    let parts = begin(config, clock, seats).await?;
     let supervisor = Supervisor::of_process();
     supervisor.ready("serving");
     tracing::info!(agent = %config.subject, "the agent serves");
@@ -120,7 +121,11 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
 }
 
 /// Puts the parts together and starts them: first the sockets, then what asks the server.
-async fn begin(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<Parts, AgentError> {
+async fn begin(
+    config: &AgentConfig,
+    clock: Arc<dyn Clock>,
+    seats: SeatLimits,
+) -> Result<Parts, AgentError> {
     let home = Arc::new(Home::open(&config.state)?);
     if let Some(FirstProof::JoinToken(path)) = &config.proof
         && is_read_by_all(path)
@@ -139,6 +144,7 @@ async fn begin(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<Parts, Age
     let parts = Parts {
         agent: config.subject.to_string(),
         clock,
+        seats,
         client: Arc::clone(&identity.client),
         keeper: Keeper::new(orders, attestor.needs()),
         attestor,
@@ -261,8 +267,8 @@ impl Parts {
     ) -> Result<(), AgentError> {
         let wrong = |error: SocketError| AgentError::Socket(path.to_owned(), error.into());
         let place = Place::open_to_all(path);
-        let limits = SeatLimits::default();
-        let incoming = Incoming::open(place, limits, Arc::clone(&self.attestor)).map_err(wrong)?;
+        let incoming =
+            Incoming::open(place, self.seats, Arc::clone(&self.attestor)).map_err(wrong)?;
         self.watch_socket(&incoming, name);
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         sockets.push(incoming.state());

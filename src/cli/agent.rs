@@ -186,7 +186,6 @@ mod tests {
         assert!(follow().await && !key.exists());
         hold(&stand, 30);
         assert!(follow().await && key.exists());
-        drop(follow);
         let clock = ManualClock::new(stand.now());
         assert!(keeping.over(&clock).now_or_never().is_none());
         clock.advance(Seconds::new(901));

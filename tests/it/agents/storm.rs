@@ -12,7 +12,7 @@ use protem::service::agents::{Telling, Watch};
 use protem::service::elevate::ElevateRequest;
 use protem::service::issue::IssueRequest;
 use protem::service::revoke::Target;
-use protem::service::{Call, Service};
+use protem::service::{Call, Service, ServiceError};
 use protem::store::EventFilter;
 use protem::time::{Clock as _, Seconds};
 use protem::wire::elevation::{ElevationQuery, ElevationRequest};
@@ -318,26 +318,42 @@ async fn the_kill_switch_denies_every_certificate_also_after_a_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_running_holder_has_so_many_living_certificates_of_one_elevation() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    world.elevate(&web, "db.read").await.unwrap();
+    for _ in 0..64 {
+        world.mint(&web, "db.read").await.unwrap();
+    }
+    let refused = world.mint(&web, "db.read").await.unwrap_err();
+    let ServiceError::TooMany { code, wait } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(code, "too_many_living");
+    world.clock.advance(wait);
+    world.mint(&web, "db.read").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_knows_every_denial_before_anybody_is_told() {
     let world = World::new().await;
     let agent = agent(&world).await;
     let web = world.holder(WEB).await;
-    // More than one round looks up; what was minted from comes last.
-    for _ in 0..64 {
+    // More than one round looks up.
+    for _ in 0..65 {
         let opened = join_all((0..16).map(|_| world.elevate(&web, "db.read"))).await;
-        let ended = opened.into_iter().map(|opened| {
+        let ended = opened.into_iter().map(async |opened| {
             let id = opened.unwrap().elevation.id;
-            world.service.revoke(&world.operator, id, "over")
+            let request = IssueRequest {
+                elevation: Some(id),
+                ..elevated(&web.key, "db.read")
+            };
+            world.service.issue(&web.call, request).await.unwrap();
+            let ended = world.service.revoke(&world.operator, id, "over");
+            ended.await.unwrap();
         });
-        join_all(ended).await.into_iter().for_each(|ended| {
-            ended.unwrap();
-        });
+        join_all(ended).await;
     }
-    let last = world.elevate(&web, "db.read").await.unwrap();
-    world.mint(&web, "db.read").await.unwrap();
-    let id = last.elevation.id;
-    let ended = world.service.revoke(&world.operator, id, "over").await;
-    ended.unwrap();
     let World {
         service,
         store,
@@ -348,7 +364,7 @@ async fn a_start_knows_every_denial_before_anybody_is_told() {
     drop((service, store));
     let opened = try_open(directory.path(), &clock, Ground::default().issuer).await;
     let told = stands(&opened.unwrap().service, &agent.call).await;
-    assert_eq!(told.denied.len(), 1);
+    assert_eq!(told.denied.len(), 65 * 16);
 }
 
 /// Entries and elevations come, move and go, while the agent loses its connection again and again.
