@@ -42,6 +42,8 @@ pub(crate) struct Group {
     /// What was told last, to tell only what differs.
     pub(crate) told: Told,
     wants: WantCount,
+    /// How many streams follow it.
+    followers: usize,
 }
 
 /// What tells one view from another.
@@ -74,7 +76,7 @@ impl Groups {
         let group = self.group_for(selectors, holder, first);
         self.followers.insert(id, (group, Wants::Nothing));
         if let Some(group) = self.all.get_mut(&group) {
-            group.wants.followers_changed(&Wants::Nothing, true);
+            step(&mut group.followers, true);
         }
         (id, group)
     }
@@ -94,12 +96,14 @@ impl Groups {
         let (group, wants) = self.followers.remove(&id)?;
         let of = self.all.get_mut(&group)?;
         of.wants.followers_changed(&wants, false);
+        step(&mut of.followers, false);
         Some(group)
     }
 
-    /// Lets go of a group that nobody listens to; answers it.
+    /// Lets go of a group that nobody follows; answers it. Followers are counted, not receivers: one
+    /// that leaves may not have dropped his yet.
     pub(crate) fn drop_empty(&mut self, id: GroupId) -> Option<Group> {
-        if 0 < self.all.get(&id)?.view.receiver_count() {
+        if 0 < self.all.get(&id)?.followers {
             return None;
         }
         let group = self.all.remove(&id)?;
@@ -181,6 +185,7 @@ impl Groups {
             view: watch::Sender::new(Arc::new(first())),
             told: Told::default(),
             wants: WantCount::default(),
+            followers: 0,
         };
         self.all.insert(id, group);
         self.by_caller.insert(caller, id);
@@ -206,8 +211,8 @@ impl Group {
     }
 
     /// How many streams follow it.
-    pub(crate) fn followers(&self) -> usize {
-        self.view.receiver_count()
+    pub(crate) const fn followers(&self) -> usize {
+        self.followers
     }
 }
 

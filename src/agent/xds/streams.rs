@@ -302,7 +302,7 @@ const STREAMS_OF_UID_MAX: usize = 10_000;
 const STREAMS_FOR_ROOT: usize = 500;
 /// An entry that is put a moment after its Envoy began still finds the stream open; who comes
 /// later finds him at the next one, for Envoys connect again.
-const FOR_NOBODY_LONGEST: Duration = Duration::from_secs(60);
+const FOR_NOBODY_LONGEST: Duration = Duration::from_mins(1);
 const ROOT: u32 = 0;
 /// How much of a node's id is kept.
 const NODE_BYTES_MAX: usize = 128;
