@@ -36,7 +36,7 @@ pub enum HomeError {
         source: io::Error,
     },
     /// It is somebody else's, who may put there what he likes.
-    #[error("`{}` belongs to user {uid}, not to the agent: chown it, or name another `state`", path.display())]
+    #[error("`{}` belongs to user {uid}, not to the agent: chown it", path.display())]
     Foreign {
         /// The folder.
         path: PathBuf,

@@ -38,8 +38,8 @@
 //! | `container:id:HEX` | the container that the process is in |
 //!
 //! **Never `unix:path` or `unix:sha256` without a user, unit or container**: alone they fit every
-//! local user who can run that file, and he can load his own code into it (`LD_PRELOAD`, `ptrace` of
-//! his own child). `protem entry put` warns of such entries.
+//! local user who can run that file, and he can load his own code into it (`LD_PRELOAD`, `ptrace`
+//! of his own child). `protem entry put` warns of such entries.
 //!
 //! A uid means the same in all containers that have no user namespace of their own: root of any of
 //! them is `unix:uid:0`. Name the container, or give each its own users.
@@ -62,10 +62,10 @@
 //! an elevated SVID never is. A base SVID is minted when somebody first asks for it and renewed at
 //! a point between 45 and 55 % of its life, drawn once for each certificate. An elevated one is
 //! minted when an elevation that serves him is open and somebody asked for its scope; each has a
-//! key of its own, and policy is asked again for each renewal. A standing stream of the Workload API
-//! asks for all that its caller may hold: it makes every approved elevation of its subject active as
-//! soon as it is approved, and its time runs from then. That is by design; who wants a right to begin
-//! at its first use opens it on demand.
+//! key of its own, and policy is asked again for each renewal. A standing stream of the Workload
+//! API asks for all that its caller may hold: it makes every approved elevation of its subject
+//! active as soon as it is approved, and its time runs from then. That is by design; who wants a
+//! right to begin at its first use opens it on demand.
 //!
 //! | Secret's name | Is |
 //! |---|---|
@@ -77,8 +77,8 @@
 //! | any of these after `sds://` | the same, as Istio asks; `NAME-cacert` is his own roots |
 //!
 //! A name that is not his or does not exist disturbs no other: state-of-the-world leaves it out,
-//! delta says that it is removed, and the stream goes on. It is answered as soon as it exists. Where
-//! no entry fits the caller at all, the stream ends after a minute; Envoy connects again.
+//! delta says that it is removed, and the stream goes on. It is answered as soon as it exists.
+//! Where no entry fits the caller at all, the stream ends after a minute; Envoy connects again.
 //!
 //! # A right at the moment of use
 //!
@@ -129,8 +129,9 @@
 //! # Look at it
 //!
 //! `protem agent status` shows what is held, until when, who follows it, what went wrong last, and
-//! for each stream of Envoy which version it took and what it refused. Root of the host and the agent's
-//! own user see all, everybody else, and everybody in a container, his own. Metrics are at `observe`; `deploy/observability/agent-metrics.md` has all.
+//! for each stream of Envoy which version it took and what it refused. Root of the host and the
+//! agent's own user see all, everybody else, and everybody in a container, his own. Metrics are at
+//! `observe`; `deploy/observability/agent-metrics.md` has all.
 //!
 //! # Limits
 //!
@@ -140,6 +141,6 @@
 //! that name it: who owns the host owns its identities.
 //!
 //! Two agents that run with copies of one `state` are not told apart: both have the agent's SVID,
-//! and both are given what its entries say. An agent whose entry was removed is told nothing more and
-//! gives nothing new; what its callers hold already ends by itself. An Envoy reports uses in the name
-//! of its default identity, and they count at scopes that open that server.
+//! and both are given what its entries say. An agent whose entry was removed is told nothing more
+//! and gives nothing new; what its callers hold already ends by itself. An Envoy reports uses in
+//! the name of its default identity, and they count at scopes that open that server.

@@ -11,11 +11,11 @@
 //! written over a use that came meanwhile. The end's event names whose reports it rests on.
 //! A use counts where the scope opens the server whose log shows it, and that server's entry names
 //! who reports.
-//! Refuses: reporters that no entry of a server of the report names. One of those that lies can keep
-//! an elevation that nobody uses until its `ends_at`, by uses that were not or by silence; it can
-//! hide the uses at its own server, where it could as well refuse them. It can neither prolong an
-//! elevation, nor end one that is used at another agent's server, nor touch scopes that open none
-//! of its servers.
+//! Refuses: reporters that no entry of a server of the report names. One of those that lies can
+//! keep an elevation that nobody uses until its `ends_at`, by uses that were not or by silence; it
+//! can hide the uses at its own server, where it could as well refuse them. It can neither prolong
+//! an elevation, nor end one that is used at another agent's server, nor touch scopes that open
+//! none of its servers.
 
 mod covers;
 

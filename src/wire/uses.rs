@@ -71,8 +71,8 @@ pub struct CoverRequest {
 pub struct UsesView {
     /// Uses of active elevations.
     pub noted: u32,
-    /// Uses at servers that the scope does not open, or that are not the reporter's; nothing was made
-    /// of them.
+    /// Uses at servers that the scope does not open, or that are not the reporter's; nothing was
+    /// made of them.
     pub not_served: u32,
     /// Uses of what is no active elevation here, such as a base SVID, or one that is over.
     pub unknown: u32,

@@ -1,10 +1,9 @@
 //! `protem agent write`: an SVID in a folder, for workloads that do not speak the Workload API.
 //!
 //! Promises: the files are replaced whole and only when they change; the key is readable by its
-//! owner alone, and goes as soon as the SVID is taken back, or an elevated one ends while nothing is
-//! heard of the agent. The command of `--on-change` runs
-//! without a shell, after the files are in place, one at a time and not longer than
-//! [`COMMAND_LONGEST`].
+//! owner alone, and goes as soon as the SVID is taken back, or an elevated one ends while nothing
+//! is heard of the agent. The command of `--on-change` runs without a shell, after the files are in
+//! place, one at a time and not longer than [`COMMAND_LONGEST`].
 //! Refuses: an SVID that has ended, and to leave the key of an elevated SVID behind at its own end:
 //! so `fetch --write`, which does not stay, writes none.
 

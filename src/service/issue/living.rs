@@ -1,9 +1,9 @@
 //! How many certificates of one elevation live at once for one running holder.
 //!
-//! Promises: no more than [`LIVING_MAX`] of one elevation and instance have not ended: were it given
-//! back or revoked, each of them would be denied at every proxy until its end. A mint that was
-//! recorded counts until then, whether or not its caller still listens. In memory alone: a start
-//! counts anew. Refuses: nothing for long: a place is free when the first of them ends.
+//! Promises: no more than [`LIVING_MAX`] of one elevation and instance have not ended: were it
+//! given back or revoked, each of them would be denied at every proxy until its end. A mint that
+//! was recorded counts until then, whether or not its caller still listens. In memory alone: a
+//! start counts anew. Refuses: nothing for long: a place is free when the first of them ends.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
