@@ -100,8 +100,8 @@ impl Groups {
         Some(group)
     }
 
-    /// Lets go of a group that nobody follows; answers it. Followers are counted, not receivers: one
-    /// that leaves may not have dropped his yet.
+    /// Lets go of a group that nobody follows; answers it. Followers are counted, not receivers:
+    /// one that leaves may not have dropped his yet.
     pub(crate) fn drop_empty(&mut self, id: GroupId) -> Option<Group> {
         if 0 < self.all.get(&id)?.followers {
             return None;

@@ -2,9 +2,8 @@
 //!
 //! Promises: it is driven by whoever reads its responses: a client that does not read makes
 //! nothing grow, and is told the newest when he reads again. It ends with the client, with the
-//! agent, and when the caller can no longer be attested; after a while also when he asks for nothing
-//! or no entry fits him.
-//! Refuses: a task of its own.
+//! agent, and when the caller can no longer be attested; after a while also when he asks for
+//! nothing or no entry fits him. Refuses: a task of its own.
 
 use std::pin::Pin;
 use std::sync::Arc;

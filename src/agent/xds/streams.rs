@@ -1,10 +1,9 @@
 //! The streams that are open: how many, whose, and how far each is.
 //!
 //! Promises: at most so many in all, for each user and for each process, and some that only root
-//! gets; one that asks for nothing, or whose caller has no entry, ends after a while. A stream that ends is not shown any
-//! more. What a client refused is shown until it accepts something newer: it goes on with what it
-//! had.
-//! Refuses: resources themselves; only names and versions are kept here.
+//! gets; one that asks for nothing, or whose caller has no entry, ends after a while. A stream that
+//! ends is not shown any more. What a client refused is shown until it accepts something newer: it
+//! goes on with what it had. Refuses: resources themselves; only names and versions are kept here.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
