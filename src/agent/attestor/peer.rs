@@ -7,7 +7,6 @@
 //! Promises: a peer means one process; when it ends, that is seen at once.
 //! Refuses: to take a number for a process.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -21,9 +20,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::agent::attestor::proc_folder::{self, Folder, Glance, Proc};
+use crate::agent::attestor::together::{Line, Shown, Who};
 use crate::agent::attestor::{AttestError, Attestor};
 use crate::id::Holder;
-use crate::identity::Selector;
 
 /// Who is at the other end.
 pub(crate) struct Peer {
@@ -32,6 +31,8 @@ pub(crate) struct Peer {
     gid: u32,
     began: u64,
     pidfd: Arc<AsyncFd<OwnedFd>>,
+    /// With all other connections of the process.
+    line: Arc<Line>,
     attestor: Arc<Attestor>,
 }
 
@@ -71,7 +72,14 @@ impl Attestor {
             return Err(AttestError::Uncertain);
         }
         let pidfd = watched(pidfd).map_err(AttestError::Files)?;
+        let who = Who {
+            pid,
+            began,
+            uid,
+            gid,
+        };
         Ok(Peer {
+            line: self.lines.of(who),
             pid,
             uid,
             gid,
@@ -118,12 +126,13 @@ impl Peer {
         Holder::process(self.pid, self.began)
     }
 
-    /// What it shows now.
+    /// What it shows now: by a look that begins from here on, and that all share who ask for this
+    /// process at the same time.
     ///
     /// # Errors
     /// When that can't be told for certain: then it has no rights.
-    pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
-        self.attestor.attest(self).await
+    pub(crate) async fn attest(&self) -> Shown {
+        self.line.ask(self.attestor.attest(self)).await
     }
 
     /// Ends when the process ends.
