@@ -42,6 +42,8 @@ pub(crate) struct Group {
     /// What was told last, to tell only what differs.
     pub(crate) told: Told,
     wants: WantCount,
+    /// How many streams follow it.
+    pub(crate) followers: usize,
 }
 
 /// What tells one view from another.
@@ -74,7 +76,7 @@ impl Groups {
         let group = self.group_for(selectors, holder, first);
         self.followers.insert(id, (group, Wants::Nothing));
         if let Some(group) = self.all.get_mut(&group) {
-            group.wants.followers_changed(&Wants::Nothing, true);
+            group.followers = group.followers.saturating_add(1);
         }
         (id, group)
     }
@@ -94,12 +96,13 @@ impl Groups {
         let (group, wants) = self.followers.remove(&id)?;
         let of = self.all.get_mut(&group)?;
         of.wants.followers_changed(&wants, false);
+        of.followers = of.followers.saturating_sub(1);
         Some(group)
     }
 
-    /// Lets go of a group that nobody listens to; answers it.
+    /// Lets go of a group that nobody follows; answers it.
     pub(crate) fn drop_empty(&mut self, id: GroupId) -> Option<Group> {
-        if 0 < self.all.get(&id)?.view.receiver_count() {
+        if 0 < self.all.get(&id)?.followers {
             return None;
         }
         let group = self.all.remove(&id)?;
@@ -176,6 +179,7 @@ impl Groups {
             view: watch::Sender::new(Arc::new(first())),
             told: Told::default(),
             wants: WantCount::default(),
+            followers: 0,
         };
         self.all.insert(id, group);
         self.by_caller.insert(caller, id);
@@ -198,11 +202,6 @@ impl Group {
     pub(crate) fn wants_scope(&self, subject: &Subject, scope: &Scope) -> bool {
         let named = || (subject.clone(), scope.clone());
         self.wants_everything() || self.wants.scopes.contains_key(&named())
-    }
-
-    /// How many streams follow it.
-    pub(crate) fn followers(&self) -> usize {
-        self.view.receiver_count()
     }
 }
 
