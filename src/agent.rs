@@ -36,6 +36,7 @@ mod refusal;
 mod report;
 mod run;
 mod sds;
+mod seated;
 mod seats;
 mod socket;
 #[cfg(test)]

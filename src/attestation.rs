@@ -20,8 +20,8 @@ mod token_error;
 pub use crate::attestation::bearer::{Bearer, BearerError, Secret, SecretDigest};
 pub use crate::attestation::caller::{AttestationError, Caller, PeerNames, Workload};
 pub use crate::attestation::entry::{
-    ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_OBTAINERS_MAX, ENTRY_SELECTORS_MAX, Entry,
-    EntryTerms, EntryTermsError, HINT_BYTES_MAX, Obtainer,
+    AGENT_ENTRIES_MAX, ENTRY_GROUPS_MAX, ENTRY_OBTAINERS_BYTES_MAX, ENTRY_OBTAINERS_MAX,
+    ENTRY_SELECTORS_MAX, Entry, EntryTerms, EntryTermsError, HINT_BYTES_MAX, Obtainer,
 };
 pub use crate::attestation::foreign::{ForeignTrustDomain, ForeignTrustDomainError};
 pub use crate::attestation::issuer::{

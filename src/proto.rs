@@ -81,3 +81,61 @@ impl fmt::Debug for core::DataSource {
         f.debug_struct("DataSource").finish_non_exhaustive()
     }
 }
+
+impl fmt::Debug for discovery::DiscoveryResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiscoveryResponse")
+            .field("version_info", &self.version_info)
+            .field("resources", &self.resources.len())
+            .field("type_url", &self.type_url)
+            .field("nonce", &self.nonce)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for discovery::DeltaDiscoveryResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeltaDiscoveryResponse")
+            .field("resources", &self.resources)
+            .field("removed_resources", &self.removed_resources)
+            .field("type_url", &self.type_url)
+            .field("nonce", &self.nonce)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for discovery::Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_discovery_carries_is_not_shown() {
+        let secret = prost_types::Any {
+            type_url: String::new(),
+            value: vec![201; 9],
+        };
+        let resource = discovery::Resource {
+            resource: Some(secret.clone()),
+            ..discovery::Resource::default()
+        };
+        let all = discovery::DiscoveryResponse {
+            resources: vec![secret],
+            ..discovery::DiscoveryResponse::default()
+        };
+        let changes = discovery::DeltaDiscoveryResponse {
+            resources: vec![resource],
+            ..discovery::DeltaDiscoveryResponse::default()
+        };
+        let shown = format!("{all:?} {changes:?}");
+        assert!(!shown.contains("201"), "{shown}");
+    }
+}

@@ -48,6 +48,7 @@ use crate::service::callers::Strangers;
 use crate::service::changes::Changes;
 use crate::service::clock::ClockWatch;
 use crate::service::denials::Denials;
+use crate::service::issue::living::Living;
 use crate::service::metrics::Metrics;
 use crate::service::pending::Anew;
 use crate::service::roots::Roots;
@@ -81,6 +82,7 @@ pub struct Service {
     watches: Seats,
     changes: Changes,
     denials: Denials,
+    living: Living,
     roots: Roots,
     metrics: Metrics,
     /// Whom others vouch for.
@@ -146,6 +148,7 @@ impl Service {
             watches: Seats::of_watches(),
             changes: Changes::default(),
             denials: Denials::default(),
+            living: Living::default(),
             roots: Roots::default(),
             metrics: Metrics::default(),
             strangers: Strangers::default(),

@@ -21,11 +21,31 @@ pub(crate) trait Caller: Clone + Send + Sync + 'static {
     /// What he shows at this moment.
     fn attest(&self) -> impl Future<Output = Result<Arc<BTreeSet<Selector>>, Self::Error>> + Send;
 
+    /// The same, or what he showed within the last second: for what he was given before.
+    fn attest_lately(
+        &self,
+    ) -> impl Future<Output = Result<Arc<BTreeSet<Selector>>, Self::Error>> + Send {
+        self.attest()
+    }
+
     /// Which running holder he is.
     fn holder(&self) -> Holder;
 
+    /// His user, as this host counts.
+    fn uid(&self) -> u32;
+
     /// His process, as this host counts.
     fn pid(&self) -> u32;
+}
+
+/// How new what a caller shows must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Look {
+    /// At most a second old: he is given anew what he was given before, and ten thousand streams
+    /// may be at once.
+    Lately,
+    /// Of this moment.
+    Anew,
 }
 
 /// Whom the connection of a request names.
@@ -39,11 +59,17 @@ pub(crate) fn caller_of<P: Caller, T>(request: &Request<T>) -> Result<P, Status>
         .ok_or_else(|| Status::unavailable("the connection does not say who calls"))
 }
 
-/// What a caller shows at this moment.
+/// What a caller shows.
 ///
 /// # Errors
 /// When he cannot be attested.
-pub(crate) async fn attest<P: Caller>(caller: &P) -> Result<Arc<BTreeSet<Selector>>, Status> {
-    let attested = caller.attest().await;
+pub(crate) async fn attest<P: Caller>(
+    caller: &P,
+    look: Look,
+) -> Result<Arc<BTreeSet<Selector>>, Status> {
+    let attested = match look {
+        Look::Anew => caller.attest().await,
+        Look::Lately => caller.attest_lately().await,
+    };
     attested.map_err(|error| Status::unavailable(format!("the caller is not attested: {error}")))
 }

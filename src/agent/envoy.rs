@@ -26,7 +26,7 @@ use crate::agent::deny_list::{DenyList, DenyLists};
 use crate::agent::keeper::Keeper;
 use crate::agent::sds::{Options, Sds};
 use crate::agent::uses::{AccessLogs, Uses};
-use crate::agent::xds::{Lean, Streams};
+use crate::agent::xds::{Lean, Pot, Streams};
 use crate::proto::access_log::access_log_service_server::AccessLogServiceServer;
 use crate::proto::extension::extension_config_discovery_service_server as ecds_server;
 use crate::proto::secret::secret_discovery_service_server::SecretDiscoveryServiceServer;
@@ -74,10 +74,11 @@ pub(crate) fn router<P: Caller>(parts: Parts) -> Router {
         SecretDiscoveryServiceServer::new(secrets).max_decoding_message_size(DISCOVERY_BYTES_MAX);
     let denied = ecds_server::ExtensionConfigDiscoveryServiceServer::new(denied)
         .max_decoding_message_size(DISCOVERY_BYTES_MAX);
-    let gathered = Arc::default();
-    let secrets = Lean::new(secrets, DISCOVERY_BYTES_MAX, &gathered);
-    let denied = Lean::new(denied, DISCOVERY_BYTES_MAX, &gathered);
     let logs = AccessLogServiceServer::new(logs).max_decoding_message_size(LOG_BYTES_MAX);
+    let pot = Arc::<Pot>::default();
+    let secrets = Lean::<_, P>::new(secrets, DISCOVERY_BYTES_MAX, &pot);
+    let denied = Lean::<_, P>::new(denied, DISCOVERY_BYTES_MAX, &pot);
+    let logs = Lean::<_, P>::new(logs, LOG_BYTES_MAX, &pot);
     Server::builder()
         .max_concurrent_streams(STREAMS_OF_CONNECTION_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -104,7 +105,8 @@ const LOG_BYTES_MAX: usize = 512 * 1_024;
 /// Envoy opens another connection when one is full.
 const STREAMS_OF_CONNECTION_MAX: u32 = 1_024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
-const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
+/// What nobody here has read yet is held for each connection, of thousands.
+const CONNECTION_WINDOW_BYTES: u32 = 128 * 1_024;
 const HEADERS_BYTES_MAX: u32 = 16 * 1_024;
 
 #[cfg(test)]

@@ -42,10 +42,10 @@ pub(crate) fn harden() -> Result<Memory, HardeningError> {
     match memory {
         Memory::Locked => {}
         Memory::Limited => {
-            tracing::warn!("keys may be swapped out: the limit of locked memory is not infinite")
+            tracing::warn!("keys may be swapped out: the limit of locked memory is not infinite");
         }
         Memory::Refused(error) => {
-            tracing::warn!(%error, "keys may be swapped out: the system locks no memory")
+            tracing::warn!(%error, "keys may be swapped out: the system locks no memory");
         }
     }
     Ok(memory)

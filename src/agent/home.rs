@@ -3,10 +3,11 @@
 //!
 //! Promises: certificate and key are replaced together, by the rename of one link, so that no crash
 //! leaves one without the other; what was written is durable before it is used; only the owner may
-//! read. One agent at a time holds the place.
+//! read, and he is the user of this process. One agent at a time holds the place. Nothing is
+//! removed but what was made here, wherever a link points.
 //! Refuses: keys of workloads.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,14 @@ pub enum HomeError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// It is somebody else's, who may put there what he likes.
+    #[error("`{}` belongs to user {uid}, not to the agent: chown it", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
     },
     /// Another agent is at it.
     #[error("another agent runs on `{}`: give each its own `state`", path.display())]
@@ -61,10 +70,8 @@ impl Home {
             .create(path)
             .map_err(&wrong)?;
         let folder = File::open(path).map_err(&wrong)?;
-        if folder.metadata().map_err(&wrong)?.mode() & OTHERS != 0 {
-            let path = path.to_owned();
-            return Err(HomeError::Shared { path });
-        }
+        let own_uid = rustix::process::geteuid().as_raw();
+        is_own(path, &folder.metadata().map_err(&wrong)?, own_uid)?;
         match folder.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -102,11 +109,12 @@ impl Home {
     /// # Errors
     /// Why not; then the one before is still there.
     pub(crate) fn put_svid(&self, chain: &str, key: &str) -> Result<(), HomeError> {
-        let linked = fs::read_link(self.svid()).ok();
-        let free = NAMES
-            .iter()
-            .find(|name| linked.as_deref() != Some(Path::new(name)));
-        let name = free.copied().unwrap_or(CURRENT);
+        let target = fs::read_link(self.svid()).ok();
+        let is_target = |name: &&str| target.as_deref() == Some(Path::new(name));
+        // A link that points elsewhere was not made here: it is replaced, its target left alone.
+        let linked = NAMES.into_iter().find(|name| is_target(name));
+        let free = NAMES.into_iter().find(|name| !is_target(name));
+        let name = free.unwrap_or(CURRENT);
         let folder = self.path.join(name);
         let wrong = failed(&folder);
         match fs::remove_dir_all(&folder) {
@@ -129,7 +137,7 @@ impl Home {
             .and_then(|()| self.folder.sync_all())
             .map_err(failed(&self.svid()))?;
         // Its certificate has a successor; its key is worth nothing and is not left behind.
-        if let Some(old) = linked.filter(|old| old != Path::new(name)) {
+        if let Some(old) = linked {
             let old = self.path.join(old);
             fs::remove_dir_all(&old).map_err(failed(&old))?;
         }
@@ -169,6 +177,23 @@ impl Home {
     }
 }
 
+/// Whether everybody on this machine may read a file that only its owner should.
+pub(crate) fn is_read_by_all(path: &Path) -> bool {
+    // Not the bits of the group: those may be the mask of an access list for the owner alone.
+    fs::metadata(path).is_ok_and(|file| file.mode() & READ_BY_ALL != 0)
+}
+
+fn is_own(path: &Path, folder: &Metadata, own_uid: u32) -> Result<(), HomeError> {
+    let (path, uid) = (path.to_owned(), folder.uid());
+    if uid != own_uid {
+        Err(HomeError::Foreign { path, uid })
+    } else if folder.mode() & OTHERS != 0 {
+        Err(HomeError::Shared { path })
+    } else {
+        Ok(())
+    }
+}
+
 fn put(path: &Path, content: &[u8]) -> Result<(), HomeError> {
     OpenOptions::new()
         .write(true)
@@ -203,6 +228,7 @@ const STARTS_MAX: u64 = (1 << 24) - 1;
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 const OTHERS: u32 = 0o077;
+const READ_BY_ALL: u32 = 0o004;
 
 #[cfg(test)]
 mod tests {
@@ -245,6 +271,47 @@ mod tests {
             fs::read_to_string(place.svid().join("svid.key")).unwrap(),
             "k2"
         );
+    }
+
+    #[test]
+    fn what_a_link_points_at_elsewhere_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let elsewhere = parent.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("kept"), "kept").unwrap();
+        let path = parent.path().join("state");
+        let place = Home::open(&path).unwrap();
+        for target in [elsewhere.as_path(), Path::new("../elsewhere")] {
+            remove(&place.svid()).unwrap();
+            symlink(target, place.svid()).unwrap();
+            place.put_svid("c", "k").unwrap();
+            assert!(elsewhere.join("kept").exists());
+            let key = fs::read_to_string(place.svid().join("svid.key"));
+            assert_eq!(key.unwrap(), "k");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_no_home() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        Home::open(&path).unwrap();
+        let folder = fs::metadata(&path).unwrap();
+        let other = folder.uid().wrapping_add(1);
+        let refused = is_own(&path, &folder, other);
+        assert!(matches!(refused, Err(HomeError::Foreign { .. })));
+    }
+
+    #[test]
+    fn a_file_that_everybody_reads_is_seen() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("token");
+        assert!(!is_read_by_all(&path));
+        fs::write(&path, "token").unwrap();
+        for (mode, all) in [(0o600, false), (0o440, false), (0o644, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_read_by_all(&path), all, "{mode:o}");
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Identity {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(failures, error, "the agent's own SVID was not renewed");
+                    tracing::error!(failures, error, "the agent gets no new SVID of its own");
                     if self.held().is_none() {
                         own.send_if_modified(|own| own.take().is_some());
                     }

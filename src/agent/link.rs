@@ -6,7 +6,6 @@
 //! far the clocks are apart is measured with every message. Refuses: to take anything away because
 //! the server is away.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +18,13 @@ use crate::agent::holdings::Generation;
 use crate::agent::home::Home;
 use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
-use crate::agent::news::{DENIED_MAX, Image, News};
+use crate::agent::news::{DENIED_MAX, Image, News, deny};
 use crate::client::{Client, ClientError};
 use crate::identity::TrustDomain;
 use crate::proto::agent::Change;
 use crate::proto::agent::change::What;
 use crate::time::Timestamp;
+use crate::wire::problem::ProblemKind;
 use crate::x509::write_pem;
 
 /// How the stream fares.
@@ -110,6 +110,13 @@ impl Link {
             let Some(Err(error)) = ended else {
                 continue;
             };
+            if is_expelled(&error) {
+                // Nothing names this agent any more: what it held for others goes, keys included.
+                let nothing = News::Everything(Box::default());
+                if self.keeper.news(nothing).await.is_err() {
+                    return;
+                }
+            }
             if matches!(error, Broken::Ending(_)) {
                 return;
             }
@@ -125,9 +132,23 @@ impl Link {
     async fn stream(&self, was_whole: &mut bool) -> Result<(), Broken> {
         let mut stream = self.client.watch(self.deny_list).await?;
         let mut image = Some(Image::default());
+        let mut denied = Vec::new();
         loop {
-            let next = timeout(SILENCE_MAX, stream.message()).await;
-            let change = match next.map_err(|_| Broken::Silent)? {
+            // Many denials come at once; they are told on together.
+            let patience = if denied.is_empty() {
+                SILENCE_MAX
+            } else {
+                GATHER
+            };
+            let next = match timeout(patience, stream.message()).await {
+                Ok(next) => next,
+                Err(_) if denied.is_empty() => return Err(Broken::Silent),
+                Err(_) => {
+                    self.deny(denied.drain(..));
+                    continue;
+                }
+            };
+            let change = match next {
                 Ok(Some(change)) => change,
                 Ok(None) => return Err(Broken::Over),
                 Err(status) => return Err(self.client.of_status(&status).into()),
@@ -135,7 +156,9 @@ impl Link {
             self.compare_clocks(&change);
             if let Some(What::Ready(_)) = change.what {
                 if let Some(image) = image.take() {
-                    self.deny(|digests| *digests = image.denied.clone());
+                    // A denial never ends before its time, whatever a server that has just
+                    // started does not know yet.
+                    self.deny(image.denied.clone());
                     self.note_roots(image.roots.get(&self.trust_domain));
                     let news = News::Everything(Box::new(image));
                     self.keeper.news(news).await?;
@@ -145,31 +168,36 @@ impl Link {
                 }
                 continue;
             }
+            let undone = News::undone(&change);
             let news = match News::read(change, &self.trust_domain) {
                 Ok(Some(news)) => news,
                 Ok(None) => continue,
                 Err(error) => {
-                    tracing::error!(%error, "a message of the server is passed over");
-                    continue;
+                    tracing::error!(%error, "a message of the server is not understood");
+                    match undone {
+                        Some(undone) => undone,
+                        None => continue,
+                    }
                 }
             };
             match &mut image {
                 Some(image) => image.take(news).map_err(|_| Broken::Much)?,
-                None => self.tell(news).await?,
+                None => self.tell(news, &mut denied).await?,
             }
         }
     }
 
-    async fn tell(&self, news: News) -> Result<(), Ending> {
+    async fn tell(
+        &self,
+        news: News,
+        denied: &mut Vec<([u8; 32], Timestamp)>,
+    ) -> Result<(), Ending> {
         match news {
             News::Denied(digest, until) => {
-                let now = self.client.clock.now();
-                self.deny(|digests| {
-                    digests.retain(|_, until| now < *until);
-                    if digests.len() < DENIED_MAX {
-                        digests.insert(digest, until);
-                    }
-                });
+                denied.push((digest, until));
+                if DENIED_MAX <= denied.len() {
+                    self.deny(denied.drain(..));
+                }
                 Ok(())
             }
             News::Bundle(of, roots) => {
@@ -185,10 +213,13 @@ impl Link {
         }
     }
 
-    fn deny(&self, change: impl FnOnce(&mut BTreeMap<[u8; 32], Timestamp>)) {
+    /// Takes denials in, and forgets those that have ended.
+    fn deny(&self, new: impl IntoIterator<Item = ([u8; 32], Timestamp)>) {
+        let now = self.client.clock.now();
         self.denied.send_if_modified(|list| {
             let mut digests = list.digests.clone();
-            change(&mut digests);
+            deny(&mut digests, new);
+            digests.retain(|_, until| now <= *until);
             let is_told = list.generation != Generation::default() && digests == list.digests;
             if !is_told {
                 let before = list.generation.max(self.first);
@@ -230,6 +261,14 @@ impl Link {
     }
 }
 
+/// Whether the server says that this agent is none.
+fn is_expelled(error: &Broken) -> bool {
+    match error {
+        Broken::Client(error) => error.problem() == Some(ProblemKind::Forbidden),
+        Broken::Ending(_) | Broken::Much | Broken::Over | Broken::Silent => false,
+    }
+}
+
 fn tell(error: &Broken) {
     let error: &dyn std::error::Error = error;
     tracing::warn!(error, "the stream from the server ended; it is made anew");
@@ -246,6 +285,8 @@ fn pause(failures: u32, chance: u16) -> Duration {
 
 /// The server beats every ten seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long denials are gathered.
+const GATHER: Duration = Duration::from_millis(20);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(20);
 /// From here on a difference of the clocks is told.

@@ -1,15 +1,17 @@
 //! What the agent does for a local caller beside the Workload API: ask for elevations, and tell how
 //! it fares.
 //!
-//! Promises: every call attests its caller anew; an elevation is asked for in the name of one of
-//! his own subjects, and only its subject hears of it. What the server says goes to the caller in
-//! the server's words.
-//! Refuses: more calls at once, and a faster pace of asking, than the named bounds.
+//! Promises: every call attests its caller anew, before anything is kept for him; an elevation is
+//! asked for in the name of one of his own subjects, and only its subject hears of it. What the
+//! server says goes to the caller in the server's words.
+//! Refuses: more calls at once, and a faster pace of asking and waiting, than the named bounds; to
+//! take root of a container for root of the host.
 
 mod ask;
 mod pace;
 mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +24,10 @@ use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::local::pace::Pace;
 use crate::agent::local_caller::LocalCaller;
 use crate::agent::refusal::Refusal;
-use crate::agent::seats::Seats;
+use crate::agent::seats::{Seat, Seats};
+use crate::agent::socket::{self, SeatLimits};
 use crate::client::{Client, ClientError};
+use crate::identity::Selector;
 use crate::proto::agent::local_agent_server::LocalAgent;
 use crate::proto::agent::{
     ElevateRequest, ElevateResponse, StatusRequest, StatusResponse, WaitElevationRequest,
@@ -45,7 +49,17 @@ pub(crate) struct LocalCalls {
     status: StatusSource,
     own_uid: u32,
     pace: Pace,
+    waits: Pace,
     calls: Arc<Seats>,
+    users: Arc<socket::Seats>,
+}
+
+/// A caller who is attested and has a seat of his process and one of his user.
+struct Seated {
+    selectors: Arc<BTreeSet<Selector>>,
+    /// Whether he may see and do what the operator of this host may.
+    of_host: bool,
+    _seats: (Seat, socket::Seat),
 }
 
 /// The parts of [`LocalCalls`].
@@ -71,17 +85,41 @@ impl LocalCalls {
             server: parts.server,
             status: parts.status,
             own_uid: parts.own_uid,
-            pace: Pace::default(),
+            pace: Pace::of_asking(),
+            waits: Pace::of_waiting(),
             calls: Seats::new(CALLS_EACH_MAX, CALLS_MAX),
+            users: socket::Seats::new(SeatLimits {
+                all_max: CALLS_MAX,
+                of_uid_max: CALLS_OF_UID_MAX,
+                for_root: CALLS_FOR_ROOT,
+            }),
         }
+    }
+
+    /// Attests a caller and gives him a seat.
+    async fn seat(&self, caller: &LocalCaller) -> Result<Seated, Refusal> {
+        let selectors = caller.attest().await?;
+        // The same number in a container is not the same user, or not with the same rights.
+        let contained = selectors
+            .iter()
+            .any(|selector| selector.as_str().starts_with(OF_CONTAINER));
+        let uid = caller.uid();
+        let root = uid == ROOT && !contained;
+        let of_user = self.users.take_as(uid, root).map_err(|_| Refusal::Busy)?;
+        let of_process = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        Ok(Seated {
+            selectors,
+            of_host: !contained && (uid == ROOT || uid == self.own_uid),
+            _seats: (of_process, of_user),
+        })
     }
 
     async fn ask(&self, request: Request<ElevateRequest>) -> Result<ElevateResponse, Refusal> {
         let caller = LocalCaller::of(request.extensions())?;
         let asked = request.into_inner();
         let scope: Scope = asked.scope.parse().map_err(Refusal::Scope)?;
-        let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
-        let holdings = self.told(&caller).await?;
+        let seated = self.seat(&caller).await?;
+        let holdings = self.told(&caller, &seated).await?;
         let subject = ask::subject_of(&holdings, &asked.subject)?;
         let pace = self.pace.ask(subject, &*self.clock);
         pace.map_err(Refusal::Pace)?;
@@ -114,8 +152,12 @@ impl LocalCalls {
                 elevation.chars().take(ID_BYTES_MAX).collect(),
             ));
         }
-        let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
-        let holdings = self.told(&caller).await?;
+        let seated = self.seat(&caller).await?;
+        let holdings = self.told(&caller, &seated).await?;
+        // The server is asked for any id that somebody names, so not without a pace.
+        let default = ask::subject_of(&holdings, "")?;
+        let pace = self.waits.ask(default, &*self.clock);
+        pace.map_err(Refusal::Pace)?;
         let view = own(
             self.server.elevation(&elevation).await,
             &elevation,
@@ -131,20 +173,20 @@ impl LocalCalls {
 
     async fn status_of(&self, request: Request<StatusRequest>) -> Result<StatusResponse, Refusal> {
         let caller = LocalCaller::of(request.extensions())?;
-        let _seat = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let seated = self.seat(&caller).await?;
         let status = (self.status)().await.map_err(|_| Refusal::Ending)?;
-        if caller.uid() == ROOT || caller.uid() == self.own_uid {
+        if seated.of_host {
             return Ok(status);
         }
-        let selectors = caller.attest().await?;
+        let selectors = Arc::clone(&seated.selectors);
         let following = self.keeper.follow(selectors, caller.holder()).await;
         let holdings = following.map_err(|_| Refusal::Ending)?.now();
         Ok(status::own_part(&status, &holdings, caller.pid()))
     }
 
     /// What the caller may hold, once the server has told.
-    async fn told(&self, caller: &LocalCaller) -> Result<Arc<Holdings>, Refusal> {
-        let selectors = caller.attest().await?;
+    async fn told(&self, caller: &LocalCaller, seated: &Seated) -> Result<Arc<Holdings>, Refusal> {
+        let selectors = Arc::clone(&seated.selectors);
         let following = self.keeper.follow(selectors, caller.holder()).await;
         let mut following = following.map_err(|_| Refusal::Ending)?;
         let told = async {
@@ -222,6 +264,12 @@ const ROOT: u32 = 0;
 const CALLS_EACH_MAX: usize = 8;
 /// Of all processes at once: each may hold a connection to the server.
 const CALLS_MAX: usize = 128;
+/// Of one user at once.
+const CALLS_OF_UID_MAX: usize = 32;
+/// Of all, those that only root of the host gets.
+const CALLS_FOR_ROOT: usize = 8;
+/// How a selector begins that only a process in a container shows.
+const OF_CONTAINER: &str = "container:";
 const ID_BYTES_MAX: usize = 64;
 const TOLD_LONGEST: Duration = Duration::from_secs(5);
 /// Shorter than what the socket lets a call take.
@@ -321,6 +369,44 @@ mod tests {
         let subject = A.parse().unwrap();
         while local.pace.ask(&subject, &*stand.clock).is_ok() {}
         assert_eq!(ask().await.code(), Code::ResourceExhausted);
+        let wait = async || {
+            let request = WaitElevationRequest {
+                elevation: "el-of-somebody".to_owned(),
+                state: String::new(),
+            };
+            let waited = local.wait_elevation(from(stand.caller(), request)).await;
+            waited.unwrap_err().code()
+        };
+        assert_eq!(wait().await, Code::Unavailable);
+        while local.waits.ask(&subject, &*stand.clock).is_ok() {}
+        assert_eq!(wait().await, Code::ResourceExhausted);
+    }
+
+    #[tokio::test]
+    async fn one_user_leaves_seats_to_others_and_who_is_not_attested_takes_none() {
+        let stand = Stand::new();
+        let local = local(&stand, StatusResponse::default());
+        let of = |uid, shows: Option<&str>| {
+            LocalCaller(Arc::new(TestCaller {
+                shows: Mutex::new(shows.map(|one| [one.parse().unwrap()].into())),
+                asked: Mutex::new(0),
+                uid,
+            }))
+        };
+        for _ in 0..CALLS_MAX {
+            assert!(local.seat(&of(7, None)).await.is_err());
+        }
+        let mut seated = Vec::new();
+        for _ in 0..CALLS_EACH_MAX {
+            seated.push(local.seat(&of(7, Some("unix:uid:7"))).await.unwrap());
+        }
+        assert!(local.seat(&of(7, Some("unix:uid:7"))).await.is_err());
+        drop(seated);
+        let users = (0..CALLS_MAX).filter_map(|_| local.users.take_as(7, false).ok());
+        let users: Vec<_> = users.collect();
+        assert_eq!(users.len(), CALLS_OF_UID_MAX);
+        assert!(local.seat(&of(7, Some("unix:uid:7"))).await.is_err());
+        local.seat(&of(8, Some("unix:uid:8"))).await.unwrap();
     }
 
     #[tokio::test]
@@ -339,7 +425,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn root_and_the_agent_see_all_and_others_their_own() {
+    async fn root_and_the_agent_of_the_host_see_all_and_others_their_own() {
         let stand = Stand::new();
         one(&stand);
         stand.tell(|holdings| holdings.elevated = vec![stand.elevated(A, "db.read", 3)]);
@@ -365,9 +451,9 @@ mod tests {
             ..StatusResponse::default()
         };
         let local = local(&stand, status);
-        let counts = async |uid| {
+        let counts = async |uid, shows: &str| {
             let caller = TestCaller {
-                shows: Mutex::new(Some(["uid:7".parse().unwrap()].into())),
+                shows: Mutex::new(Some([shows.parse().unwrap()].into())),
                 asked: Mutex::new(0),
                 uid,
             };
@@ -377,10 +463,14 @@ mod tests {
             assert_eq!(status.agent, "spiffe://td/agent");
             (status.held.len(), status.streams.len())
         };
-        assert_eq!(counts(0).await, (4, 2));
-        assert_eq!(counts(900).await, (4, 2));
-        assert_eq!(counts(1_000).await, (2, 1));
+        assert_eq!(counts(0, "uid:7").await, (4, 2));
+        assert_eq!(counts(900, "uid:7").await, (4, 2));
+        assert_eq!(counts(1_000, "uid:7").await, (2, 1));
+        // Root of a container, and who has the number of the agent's user there.
+        for uid in [0, 900] {
+            assert_eq!(counts(uid, "container:id:7").await, (2, 1));
+        }
         stand.tell(|holdings| holdings.identities.clear());
-        assert_eq!(counts(1_000).await, (0, 1));
+        assert_eq!(counts(1_000, "uid:7").await, (0, 1));
     }
 }

@@ -22,6 +22,11 @@ pub(crate) trait Attest: Send + Sync + 'static {
     /// What the caller shows at this moment.
     fn attest(&self) -> BoxFuture<'_, Result<Arc<BTreeSet<Selector>>, AttestFailure>>;
 
+    /// The same, or what he showed within the last second.
+    fn attest_lately(&self) -> BoxFuture<'_, Result<Arc<BTreeSet<Selector>>, AttestFailure>> {
+        self.attest()
+    }
+
     /// The calling process, as elevations are bound to it.
     fn holder(&self) -> Holder;
 
@@ -56,11 +61,22 @@ impl LocalCaller {
     /// # Errors
     /// [`Refusal::NotAttested`], with the reason in the log.
     pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
-        self.0.attest().await.map_err(|error| {
-            let (pid, uid) = (self.0.pid(), self.0.uid());
-            tracing::warn!(pid, uid, error = %error, "a local caller could not be attested");
-            Refusal::NotAttested
-        })
+        self.0.attest().await.map_err(|error| self.refused(&error))
+    }
+
+    /// What he shows, or showed within the last second.
+    ///
+    /// # Errors
+    /// As [`Self::attest`].
+    pub(crate) async fn attest_lately(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
+        let shows = self.0.attest_lately().await;
+        shows.map_err(|error| self.refused(&error))
+    }
+
+    fn refused(&self, error: &AttestFailure) -> Refusal {
+        let (pid, uid) = (self.0.pid(), self.0.uid());
+        tracing::warn!(pid, uid, error = %error, "a local caller could not be attested");
+        Refusal::NotAttested
     }
 
     /// The calling process.
@@ -85,6 +101,10 @@ impl Attest for Peer {
         Box::pin(async { Ok(Self::attest(self).await?) })
     }
 
+    fn attest_lately(&self) -> BoxFuture<'_, Result<Arc<BTreeSet<Selector>>, AttestFailure>> {
+        Box::pin(async { Ok(Self::attest_lately(self).await?) })
+    }
+
     fn holder(&self) -> Holder {
         Self::holder(self)
     }
@@ -105,8 +125,16 @@ impl Caller for LocalCaller {
         Self::attest(self).await
     }
 
+    async fn attest_lately(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
+        Self::attest_lately(self).await
+    }
+
     fn holder(&self) -> Holder {
         Self::holder(self)
+    }
+
+    fn uid(&self) -> u32 {
+        Self::uid(self)
     }
 
     fn pid(&self) -> u32 {

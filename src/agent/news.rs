@@ -11,9 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::agent::holdings::AgentEntry;
+use crate::attestation::{AGENT_ENTRIES_MAX, ENTRY_SELECTORS_MAX, HINT_BYTES_MAX};
 use crate::id::Holder;
 use crate::id::{ElevationId, Instance};
-use crate::identity::{SpiffeId, Subject, TrustDomain};
+use crate::identity::{Selector, SpiffeId, Subject, TrustDomain};
 use crate::proto::agent::change::What;
 use crate::proto::agent::elevation::Instances;
 use crate::proto::agent::{Bundle, Change, Denied, Elevation, Entry};
@@ -122,6 +123,47 @@ impl News {
     }
 }
 
+impl News {
+    /// What a message that cannot be read takes away: of what is not understood, nothing older and
+    /// wider may stay.
+    pub(crate) fn undone(change: &Change) -> Option<Self> {
+        match &change.what {
+            Some(What::Entry(entry)) => Some(Self::EntryRemoved(entry.id.clone())),
+            Some(What::Elevation(told)) => Some(Self::Elevation(ToldElevation {
+                id: told.id.parse().ok()?,
+                version: u64::MAX,
+                subject: told.subject.parse().ok()?,
+                scope: told.scope.parse().ok()?,
+                serves: Serves::Any,
+                standing: Standing::Over("not_understood".to_owned()),
+            })),
+            Some(
+                What::Beat(_)
+                | What::Bundle(_)
+                | What::Denied(_)
+                | What::EntryRemoved(_)
+                | What::Ready(_),
+            )
+            | None => None,
+        }
+    }
+}
+
+impl News {
+    /// Every selector that it tells of.
+    pub(crate) fn selectors(&self) -> Box<dyn Iterator<Item = &Selector> + '_> {
+        match self {
+            Self::Entry(entry) => Box::new(entry.selectors.iter()),
+            Self::Everything(image) => {
+                Box::new(image.entries.values().flat_map(|entry| &entry.selectors))
+            }
+            Self::Bundle(..) | Self::Denied(..) | Self::Elevation(_) | Self::EntryRemoved(_) => {
+                Box::new(std::iter::empty())
+            }
+        }
+    }
+}
+
 impl Image {
     /// Takes a piece of news in.
     ///
@@ -146,10 +188,7 @@ impl Image {
                 full(self.roots.len(), BUNDLES_MAX, "bundle")?;
                 self.roots.insert(of, roots);
             }
-            News::Denied(digest, until) => {
-                full(self.denied.len(), DENIED_MAX, "denied")?;
-                self.denied.insert(digest, until);
-            }
+            News::Denied(digest, until) => deny(&mut self.denied, [(digest, until)]),
             News::Elevation(told) => {
                 full(self.elevations.len(), ELEVATIONS_MAX, "elevation")?;
                 self.elevations.insert(told.id, told);
@@ -164,6 +203,23 @@ impl Image {
             News::Everything(image) => *self = *image,
         }
         Ok(())
+    }
+}
+
+/// Takes denials in. Where there are more than an agent keeps, those that end first give way.
+pub(crate) fn deny(
+    denied: &mut BTreeMap<[u8; 32], Timestamp>,
+    new: impl IntoIterator<Item = ([u8; 32], Timestamp)>,
+) {
+    denied.extend(new);
+    let over = denied.len().saturating_sub(DENIED_MAX);
+    if 0 < over {
+        let mut ends: Vec<_> = denied.iter().map(|(digest, end)| (*end, *digest)).collect();
+        ends.sort_unstable();
+        for (_, digest) in ends.into_iter().take(over) {
+            denied.remove(&digest);
+        }
+        tracing::error!(over, "more certificates are denied than an agent keeps");
     }
 }
 
@@ -198,6 +254,18 @@ fn entry_of(entry: Entry, own: &TrustDomain) -> Result<AgentEntry, NewsError> {
         what: "entry",
         field,
     };
+    if ENTRY_SELECTORS_MAX < entry.selectors.len() {
+        return Err(wrong("selectors"));
+    }
+    if FEDERATES_MAX < entry.federates_with.len() {
+        return Err(wrong("federates_with"));
+    }
+    if HINT_BYTES_MAX < entry.hint.len() {
+        return Err(wrong("hint"));
+    }
+    if !(1..=ID_BYTES_MAX).contains(&entry.id.len()) {
+        return Err(wrong("id"));
+    }
     let selectors = entry.selectors.iter().map(|one| one.parse());
     let selectors: Result<BTreeSet<_>, _> = selectors.collect();
     let federates_with = entry.federates_with.iter().map(|one| one.parse());
@@ -282,13 +350,16 @@ fn moment(unix_ms: i64) -> Option<Timestamp> {
 }
 
 /// The most entries that name one agent.
-const ENTRIES_MAX: usize = 20_000;
+pub(crate) const ENTRIES_MAX: usize = AGENT_ENTRIES_MAX;
 /// The most elevations of one agent's subjects.
-const ELEVATIONS_MAX: usize = 100_000;
+pub(crate) const ELEVATIONS_MAX: usize = 100_000;
 /// The most denied certificates that are remembered.
 pub(crate) const DENIED_MAX: usize = 10_000;
 /// The most trust domains.
-const BUNDLES_MAX: usize = 256;
+pub(crate) const BUNDLES_MAX: usize = 256;
+/// The most trust domains that one entry federates with.
+const FEDERATES_MAX: usize = 64;
+const ID_BYTES_MAX: usize = 64;
 /// The most roots of one trust domain.
 const ROOTS_MAX: usize = 64;
 

@@ -59,7 +59,7 @@ pub(crate) enum Refusal {
         /// All of the caller's.
         yours: String,
     },
-    /// Elevations of one subject asked for too fast.
+    /// Elevations of one subject asked for, or looked at, too fast.
     #[error("too many elevations asked for: ask again in {0} s")]
     Pace(u32),
     /// No scope.

@@ -24,7 +24,7 @@ use crate::agent::authority::AnyAuthority;
 use crate::agent::deny_list::DenyList;
 use crate::agent::envoy;
 use crate::agent::hardening::{HardeningError, harden};
-use crate::agent::home::{Home, HomeError};
+use crate::agent::home::{Home, HomeError, is_read_by_all};
 use crate::agent::identity::{Identity, IdentityError, Own};
 use crate::agent::keeper::Keeper;
 use crate::agent::keeper::tend::{Begin, tend};
@@ -39,7 +39,7 @@ use crate::agent::uses::Uses;
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket, serving};
 use crate::agent::xds::{Streams, StreamsMax};
 use crate::client::Client;
-use crate::config::{AgentConfig, SdsConfig};
+use crate::config::{AgentConfig, FirstProof, SdsConfig};
 use crate::lifecycle::{Ending, Lifecycle, StopSignals, Supervisor, open_files};
 use crate::metric::Sheet;
 use crate::time::Clock;
@@ -80,6 +80,8 @@ pub enum AgentError {
 struct Parts {
     agent: String,
     lifecycle: Lifecycle,
+    /// Of each socket.
+    seats: SeatLimits,
     clock: Arc<dyn Clock>,
     client: Arc<Client>,
     keeper: Keeper,
@@ -102,9 +104,8 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
     // First of all: as process 1 of a container nothing else would end a start.
     let mut signals = StopSignals::listen().map_err(AgentError::Signals)?;
     harden().map_err(|error: HardeningError| AgentError::Hardening(error.into()))?;
-    // Each connection takes two: its socket and the process behind it.
-    open_files();
-    let parts = begin(config, clock).await?;
+    let seats = SeatLimits::default().within(open_files());
+    let parts = begin(config, clock, seats).await?;
     let supervisor = Supervisor::of_process();
     supervisor.ready("serving");
     tracing::info!(agent = %config.subject, "the agent serves");
@@ -120,8 +121,18 @@ pub async fn run(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<(), Agen
 }
 
 /// Puts the parts together and starts them: first the sockets, then what asks the server.
-async fn begin(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<Parts, AgentError> {
+async fn begin(
+    config: &AgentConfig,
+    clock: Arc<dyn Clock>,
+    seats: SeatLimits,
+) -> Result<Parts, AgentError> {
     let home = Arc::new(Home::open(&config.state)?);
+    if let Some(FirstProof::JoinToken(path)) = &config.proof
+        && is_read_by_all(path)
+    {
+        let path = path.display();
+        tracing::warn!(%path, "everybody here may read the join token: chmod o-r it");
+    }
     let identity = Identity::open(config, Arc::clone(&home), &clock)?;
     let attestor = Attestor::new(config.program_bytes_max, Arc::clone(&clock));
     let attestor = attestor.map_err(AgentError::Proc)?;
@@ -133,6 +144,7 @@ async fn begin(config: &AgentConfig, clock: Arc<dyn Clock>) -> Result<Parts, Age
     let parts = Parts {
         agent: config.subject.to_string(),
         clock,
+        seats,
         client: Arc::clone(&identity.client),
         keeper: Keeper::new(orders, attestor.needs()),
         attestor,
@@ -255,8 +267,8 @@ impl Parts {
     ) -> Result<(), AgentError> {
         let wrong = |error: SocketError| AgentError::Socket(path.to_owned(), error.into());
         let place = Place::open_to_all(path);
-        let limits = SeatLimits::default();
-        let incoming = Incoming::open(place, limits, Arc::clone(&self.attestor)).map_err(wrong)?;
+        let incoming =
+            Incoming::open(place, self.seats, Arc::clone(&self.attestor)).map_err(wrong)?;
         self.watch_socket(&incoming, name);
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         sockets.push(incoming.state());

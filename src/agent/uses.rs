@@ -2,16 +2,16 @@
 //!
 //! Promises: a use is a request or connection that was let in: an upstream was tried for it, or it
 //! was answered below 400. So what RBAC turned away is none, and a 403 of the service behind is
-//! one. A connection whose upstream was tried and which RBAC then ended is none either. At most
-//! [`WAITING_MAX`] pairs of subject and scope wait to be reported; what is over is counted and
-//! dropped, for it says less than what is there. Times lie in the past. Refuses: base SVIDs, other
-//! trust domains, and reporters without an entry of their own.
+//! one. A connection whose upstream was tried and which RBAC then ended is none either. Each use is
+//! kept with the server whose log shows it; the server judges what that one may say. Of each, at
+//! most [`WAITING_OF_SERVER_MAX`] pairs of subject and scope wait to be reported; what is over is
+//! counted and dropped, and takes its word from that server alone. Times lie in the past.
+//! Refuses: base SVIDs, other trust domains, and reporters without an entry of their own.
 
 mod listeners;
 mod service;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::identity::{SpiffeId, Subject, TrustDomain};
@@ -32,13 +32,16 @@ pub(crate) use crate::agent::uses::service::AccessLogs;
 pub(crate) struct Uses {
     own: TrustDomain,
     /// Owned by whoever reads a log or takes; nothing is awaited while it is locked.
-    waiting: Mutex<BTreeMap<(Subject, Scope), Use>>,
+    waiting: Mutex<BTreeMap<Subject, BySubject>>,
     /// Whose proxies tell of every request.
     listeners: Arc<Listeners>,
     read: Many<Counter>,
 }
 
-/// The uses of one scope by one subject.
+/// What the logs of one server show: by whom, and of which scope.
+pub(crate) type BySubject = BTreeMap<(Subject, Scope), Use>;
+
+/// The uses of one scope by one subject, at one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Use {
     /// The beginning of the first.
@@ -70,39 +73,40 @@ impl Uses {
         self.read.on(sheet);
     }
 
-    /// What is new since the last time.
-    pub(crate) fn take(&self) -> BTreeMap<(Subject, Scope), Use> {
+    /// What is new since the last time, by server.
+    pub(crate) fn take(&self) -> BTreeMap<Subject, BySubject> {
         std::mem::take(&mut *self.lock())
     }
 
     /// Gives back what could not be reported, to be taken again with what is new.
-    pub(crate) fn give_back(&self, uses: BTreeMap<(Subject, Scope), Use>, now: Timestamp) {
-        let mut waiting = self.lock();
+    pub(crate) fn give_back(&self, server: &Subject, uses: BySubject, now: Timestamp) {
         for (of, one) in uses {
-            self.add(&mut waiting, of, one, now);
+            self.add(server, of, one, now);
         }
     }
 
-    /// Reads what an Envoy tells.
-    pub(crate) fn read(&self, message: &StreamAccessLogsMessage, now: Timestamp) {
+    /// Reads what an Envoy of `server` tells.
+    pub(crate) fn read(&self, server: &Subject, message: &StreamAccessLogsMessage, now: Timestamp) {
         match &message.log_entries {
             None => {}
             Some(LogEntries::HttpLogs(logs)) => {
                 for entry in &logs.log_entry {
                     let common = entry.common_properties.as_ref();
-                    self.read_entry(common.filter(|common| was_let_in(entry, common)), now);
+                    let let_in = common.filter(|common| was_let_in(entry, common));
+                    self.read_entry(server, let_in, now);
                 }
             }
             Some(LogEntries::TcpLogs(logs)) => {
                 for entry in &logs.log_entry {
                     let common = entry.common_properties.as_ref();
-                    self.read_entry(common.filter(|common| was_carried(common)), now);
+                    let carried = common.filter(|common| was_carried(common));
+                    self.read_entry(server, carried, now);
                 }
             }
         }
     }
 
-    fn read_entry(&self, let_in: Option<&AccessLogCommon>, now: Timestamp) {
+    fn read_entry(&self, server: &Subject, let_in: Option<&AccessLogCommon>, now: Timestamp) {
         let of = let_in.and_then(|common| Some((common, self.of_peer(common)?)));
         let Some((common, of)) = of else {
             self.read.add("other");
@@ -114,36 +118,16 @@ impl Uses {
             last: ended(common, began, now),
             count: u64::from(is_last_word(common)),
         };
-        self.add(&mut self.lock(), of, one, now);
+        self.add(server, of, one, now);
     }
 
-    fn add(
-        &self,
-        waiting: &mut BTreeMap<(Subject, Scope), Use>,
-        of: (Subject, Scope),
-        one: Use,
-        now: Timestamp,
-    ) {
-        let full = WAITING_MAX <= waiting.len();
-        let entry = match waiting.entry(of) {
-            Entry::Occupied(mut kept) => {
-                let kept = kept.get_mut();
-                kept.first = kept.first.min(one.first);
-                kept.last = kept.last.max(one.last);
-                kept.count = kept.count.saturating_add(one.count);
-                "counted"
-            }
-            Entry::Vacant(_) if full => {
-                // No word can be given for what was lost.
-                self.listeners.lost(now);
-                "dropped"
-            }
-            Entry::Vacant(place) => {
-                place.insert(one);
-                "counted"
-            }
-        };
-        self.read.add(entry);
+    fn add(&self, server: &Subject, of: (Subject, Scope), one: Use, now: Timestamp) {
+        let kept = keep(&mut self.lock(), server, of, one);
+        if !kept {
+            // No word can be given for what was lost.
+            self.listeners.lost(server, now);
+        }
+        self.read.add(if kept { "counted" } else { "dropped" });
     }
 
     /// Whose elevated SVID the peer showed. Envoy tells URI names alone, and so nothing of the
@@ -169,10 +153,34 @@ impl Uses {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Subject, Scope), Use>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Subject, BySubject>> {
         // Poisoned or not, each use in it is whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds a use to those that wait; answers whether there was room.
+fn keep(
+    waiting: &mut BTreeMap<Subject, BySubject>,
+    server: &Subject,
+    of: (Subject, Scope),
+    one: Use,
+) -> bool {
+    if SERVERS_WAITING_MAX <= waiting.len() && !waiting.contains_key(server) {
+        return false;
+    }
+    let uses = waiting.entry(server.clone()).or_default();
+    if let Some(kept) = uses.get_mut(&of) {
+        kept.first = kept.first.min(one.first);
+        kept.last = kept.last.max(one.last);
+        kept.count = kept.count.saturating_add(one.count);
+        return true;
+    }
+    let room = uses.len() < WAITING_OF_SERVER_MAX;
+    if room {
+        uses.insert(of, one);
+    }
+    room
 }
 
 fn was_let_in(entry: &HttpAccessLogEntry, common: &AccessLogCommon) -> bool {
@@ -218,8 +226,10 @@ fn ended(common: &AccessLogCommon, began: Timestamp, now: Timestamp) -> Timestam
     Timestamp::from_unix_ms(ms).map_or(now, |end| end.min(now))
 }
 
-/// How many pairs of subject and scope wait to be reported.
-const WAITING_MAX: usize = 4_096;
+/// How many pairs of subject and scope wait to be reported, of one server.
+const WAITING_OF_SERVER_MAX: usize = 4_096;
+/// How many servers have some that wait, some 1 MiB each at the most.
+const SERVERS_WAITING_MAX: usize = 256;
 /// How many names of a certificate are looked at.
 const NAMES_MAX: usize = 16;
 const ANSWERED_LEAST: u32 = 100;

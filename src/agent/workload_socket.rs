@@ -8,7 +8,7 @@
 //! | `grpc.reflection.v1`, `v1alpha` | not demanded, for the same reason |
 //!
 //! Promises: what a caller sends is small or refused; what one connection and one process hold open
-//! is bounded; a connection whose other end answers no ping is closed. Reflection lists what is
+//! is bounded, probes and reflection too; a connection whose other end answers no ping is closed. Reflection lists what is
 //! served here and nothing else.
 //! Refuses: HTTP/1.
 
@@ -27,6 +27,7 @@ use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::agent::keeper::Keeper;
 use crate::agent::local::{LocalCalls, LocalParts, StatusSource};
+use crate::agent::seated::Seated;
 use crate::agent::seats::Seats;
 use crate::agent::workload_api::{WorkloadApi, with_header};
 use crate::client::Client;
@@ -108,11 +109,12 @@ impl WorkloadSocket {
         let v1alpha = reflection()
             .build_v1alpha()?
             .max_decoding_message_size(REQUEST_BYTES_MAX);
+        let seats = Seats::new(PROBES_EACH_MAX, PROBES_MAX);
         let routes = Routes::new(InterceptedService::new(api, with_header))
             .add_service(InterceptedService::new(local, with_header))
-            .add_service(health)
-            .add_service(v1)
-            .add_service(v1alpha)
+            .add_service(Seated::new(health, &seats))
+            .add_service(Seated::new(v1, &seats))
+            .add_service(Seated::new(v1alpha, &seats))
             .prepare();
         Ok(server(self.limits).add_routes(routes))
     }
@@ -168,6 +170,9 @@ const PING_LONGEST: Duration = Duration::from_secs(20);
 /// A process needs one; libraries open one for each of their sources.
 const STREAMS_EACH_MAX: usize = 64;
 const STREAMS_MAX: usize = 65_536;
+/// Calls and streams of health and reflection of one process.
+const PROBES_EACH_MAX: usize = 16;
+const PROBES_MAX: usize = 4_096;
 const CALLS_PER_CONNECTION_MAX: u32 = 128;
 
 #[cfg(test)]
@@ -293,6 +298,20 @@ mod tests {
                 assert_eq!(answer.into_inner().status, expected);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_process_has_few_watches_of_health() {
+        let stand = Stand::new();
+        let served = stand.serve();
+        let mut client = HealthClient::new(channel(&served).await);
+        let mut watches = Vec::new();
+        for _ in 0..PROBES_EACH_MAX {
+            let watch = client.watch(HealthCheckRequest::default()).await;
+            watches.push(watch.unwrap());
+        }
+        let full = client.watch(HealthCheckRequest::default()).await;
+        assert_eq!(full.unwrap_err().code(), Code::Unavailable);
     }
 
     #[tokio::test]

@@ -187,6 +187,8 @@ impl fmt::Display for Obtainer {
     }
 }
 
+/// The most entries that name one agent: more than processes fit on a host.
+pub const AGENT_ENTRIES_MAX: usize = 65_536;
 /// The most selectors of one entry.
 pub const ENTRY_SELECTORS_MAX: usize = 32;
 /// The most obtainers of one entry.

@@ -52,15 +52,17 @@ mod tests {
     use std::path::Path;
 
     use clap::Parser as _;
+    use futures_util::FutureExt as _;
 
     use super::*;
     use crate::agent::stand::{Served, Stand, identity};
     use crate::cli::agent::watch::{Follower, News};
-    use crate::cli::agent::write::{Choice, Keeping};
+    use crate::cli::agent::write::{Choice, Keeping, OVER, TAKEN_BACK};
     use crate::cli::exit::report;
     use crate::cli::reach::tests::reach;
     use crate::cli::screen::tests::Paper;
     use crate::config::WorkloadEndpoint;
+    use crate::time::{ManualClock, Seconds};
 
     const A: &str = "spiffe://td/a";
 
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fetch_shows_all_and_writes_the_chosen_one() {
+    async fn fetch_shows_all_and_writes_what_may_stay() {
         let stand = Stand::new();
         hold(&stand, 1);
         let served = stand.serve();
@@ -113,8 +115,10 @@ mod tests {
         let chain = || fs::read_to_string(out.join("svid.pem")).unwrap();
         let base = chain();
         let line = format!("fetch --hint scope/db.read --write {}", out.display());
-        assert_eq!(run(&served, &line).await.0, Ok(Exit::Done));
-        assert_ne!(chain(), base);
+        let (exit, shown) = run(&served, &line).await;
+        assert_eq!(exit, Err(Exit::Usage));
+        assert!(shown.contains("`protem agent write DIR"), "{shown}");
+        assert_eq!(chain(), base, "nobody would take it away at its end");
         let line = format!("fetch --hint no --write {}", out.display());
         let (exit, shown) = run(&served, &line).await;
         assert_eq!(exit, Err(Exit::Usage));
@@ -166,7 +170,7 @@ mod tests {
         let mut follow = async || {
             let changed = match follower.next(&mut screen).await.unwrap().unwrap() {
                 News::Held(fetched) => keeping.put(&fetched, stand.now(), &mut screen),
-                News::Lost => keeping.clear(&mut screen),
+                News::Lost => keeping.clear(TAKEN_BACK, &mut screen),
             };
             changed.unwrap()
         };
@@ -180,6 +184,14 @@ mod tests {
         assert!(follow().await && key.exists());
         stand.tell(|holdings| holdings.identities.clear());
         assert!(follow().await && !key.exists());
+        hold(&stand, 30);
+        assert!(follow().await && key.exists());
+        let clock = ManualClock::new(stand.now());
+        assert!(keeping.over(&clock).now_or_never().is_none());
+        clock.advance(Seconds::new(901));
+        keeping.over(&clock).await;
+        assert!(keeping.clear(OVER, &mut screen).unwrap() && !key.exists());
+        assert!(keeping.over(&clock).now_or_never().is_none());
         let said = paper.text();
         assert!(said.contains("no identity issued"), "{said}");
         assert!(said.contains("the agent gives no such SVID"), "{said}");

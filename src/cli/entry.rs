@@ -93,6 +93,13 @@ impl Verb {
             Self::Put(put) => {
                 let mut put_now = Vec::new();
                 for request in put.requests()? {
+                    if fits_everybody(&request) {
+                        screen.say(&format!(
+                            "`{}`: a program's path or digest alone fits every local user who can \
+                             run it; add a user, unit or container",
+                            request.subject
+                        ));
+                    }
                     let done = client.put_entry(&request).await;
                     put_now.push(done.with_context(|| format!("`{}`", request.subject))?);
                 }
@@ -137,6 +144,12 @@ impl Put {
             federates_with: self.federates_with,
         }])
     }
+}
+
+/// Whether the selectors say only which program runs: its user can load his own code into it.
+fn fits_everybody(request: &EntryRequest) -> bool {
+    let of_program = |selector: &String| OF_PROGRAM.iter().any(|kind| selector.starts_with(kind));
+    !request.selectors.is_empty() && request.selectors.iter().all(of_program)
 }
 
 fn read_entries(path: &Path) -> anyhow::Result<Vec<EntryRequest>> {
@@ -205,12 +218,30 @@ fn show_one(entry: &EntryView, screen: &mut Screen) -> anyhow::Result<()> {
     ])
 }
 
+const OF_PROGRAM: [&str; 2] = ["unix:path:", "unix:sha256:"];
 /// A million entries: more than one server is built for.
 const PAGES_MAX: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn selectors_of_a_program_alone_are_warned_of() {
+        for (selectors, warned) in [
+            (&[][..], false),
+            (&["unix:path:/usr/bin/web"], true),
+            (&["unix:path:/usr/bin/web", "unix:sha256:00"], true),
+            (&["unix:path:/usr/bin/web", "unix:uid:7"], false),
+            (&["systemd:id:web.service"], false),
+        ] {
+            let request = EntryRequest {
+                selectors: selectors.iter().map(ToString::to_string).collect(),
+                ..EntryRequest::default()
+            };
+            assert_eq!(fits_everybody(&request), warned, "{selectors:?}");
+        }
+    }
 
     #[test]
     fn a_file_of_entries_is_read_whole_and_strictly() {

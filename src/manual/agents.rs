@@ -37,8 +37,16 @@
 //! | `systemd:id:web.service` | the unit that the process is in |
 //! | `container:id:HEX` | the container that the process is in |
 //!
-//! What he shows is looked at again before anything is pushed that he was not given before: who has
-//! become another program since is given nothing. His streams end with his process. *Limits:* who
+//! **Never `unix:path` or `unix:sha256` without a user, unit or container**: alone they fit every
+//! local user who can run that file, and he can load his own code into it (`LD_PRELOAD`, `ptrace`
+//! of his own child). `protem entry put` warns of such entries.
+//!
+//! A uid means the same in all containers that have no user namespace of their own: root of any of
+//! them is `unix:uid:0`. Name the container, or give each its own users.
+//!
+//! What he shows is looked at again before an SVID is pushed, renewals too (of these once a second
+//! for each connection): who has become another program since is given nothing of what the first
+//! one had. His streams end with his process. *Limits:* who
 //! hands his open socket to another process lends it his identity for as long as he himself lives;
 //! two processes of one user can read each other's memory unless something else prevents it; a path
 //! is worth what the rights of its folder are worth, `unix:sha256` is not.
@@ -54,7 +62,10 @@
 //! an elevated SVID never is. A base SVID is minted when somebody first asks for it and renewed at
 //! a point between 45 and 55 % of its life, drawn once for each certificate. An elevated one is
 //! minted when an elevation that serves him is open and somebody asked for its scope; each has a
-//! key of its own, and policy is asked again for each renewal.
+//! key of its own, and policy is asked again for each renewal. A standing stream of the Workload
+//! API asks for all that its caller may hold: it makes every approved elevation of its subject
+//! active as soon as it is approved, and its time runs from then. That is by design; who wants a
+//! right to begin at its first use opens it on demand.
 //!
 //! | Secret's name | Is |
 //! |---|---|
@@ -67,17 +78,20 @@
 //!
 //! A name that is not his or does not exist disturbs no other: state-of-the-world leaves it out,
 //! delta says that it is removed, and the stream goes on. It is answered as soon as it exists.
+//! Where no entry fits the caller at all, the stream ends after a minute; Envoy connects again.
 //!
 //! # A right at the moment of use
 //!
-//! With Envoy's on-demand secret selector (`deploy/demo/client.yaml`) a request that names a
-//! scope asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of
-//! the scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
+//! With Envoy's on-demand secret selector (`deploy/demo/client.yaml`) a request that names a scope
+//! asks for the secret `scope/...` while it waits. Where `on_demand` of `agent.toml` and of the
+//! scope both allow it, the agent opens an elevation: one for each subject and scope at a time,
 //! bound to all of the subject's processes on this host. Policy sees that it is on demand.
 //! Permitted, the request passes some milliseconds later. While people decide it is held for `hold`
-//! and then refused; when they approve, the SVID is pushed, and the next request passes. A denial
-//! is remembered for a minute. The same holds after somebody ended the right by hand: nothing opens
-//! it again within that minute.
+//! and then refused; once they approved, or a policy came into force that permits it, the next
+//! request passes (where one is held still, that one). A denial is remembered for a minute. The
+//! same holds after somebody ended the right by hand: nothing opens it again within that minute. A
+//! right that ended by its time is opened anew by the next request that needs a new connection: one
+//! that Envoy still keeps answers 403 until it is too old (`max_connection_duration`).
 //!
 //! `protem elevate SCOPE --socket PATH --reason WHY` asks the same by hand, as the caller's own
 //! subject.
@@ -109,11 +123,15 @@
 //! | this host's clock | the difference is shown (`protem agent status`), and logged from 2 s on |
 //! | a socket's file | is told in the log, and made anew where its folder is still safe |
 //!
+//! An agent that has just started takes no elevated SVID away from an Envoy that comes back with
+//! one, unless the server has told that the elevation is over.
+//!
 //! # Look at it
 //!
 //! `protem agent status` shows what is held, until when, who follows it, what went wrong last, and
-//! for each stream of Envoy which version it took and what it refused. Without rights you see your
-//! own. Metrics are at `observe`; `deploy/observability/agent-metrics.md` has all.
+//! for each stream of Envoy which version it took and what it refused. Root of the host and the
+//! agent's own user see all, everybody else, and everybody in a container, his own. Metrics are at
+//! `observe`; `deploy/observability/agent-metrics.md` has all.
 //!
 //! # Limits
 //!
@@ -121,3 +139,8 @@
 //! older with a check of the process's start instead. The digest deny list tells everybody who
 //! subscribes which certificates were ended early, as digests. An agent is trusted for the entries
 //! that name it: who owns the host owns its identities.
+//!
+//! Two agents that run with copies of one `state` are not told apart: both have the agent's SVID,
+//! and both are given what its entries say. An agent whose entry was removed is told nothing more
+//! and gives nothing new; what its callers hold already ends by itself. An Envoy reports uses in
+//! the name of its default identity, and they count at scopes that open that server.

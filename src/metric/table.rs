@@ -117,7 +117,8 @@ pub static ISSUE_SECONDS: Metric = Metric {
 pub static USES_REPORTED: Metric = Metric {
     name: "uses_reported",
     help: "Lines of reports of uses, by what they were: of an active elevation (`noted`), of none \
-           (`unknown`), or of a scope that opens no server of the reporter (`not_served`)",
+           (`unknown`), or at a server that the scope does not open or that is not the reporter's \
+           (`not_served`)",
     kind: Kind::Counter,
     label: Some(("outcome", &["noted", "not_served", "unknown"])),
 };

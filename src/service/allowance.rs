@@ -85,6 +85,17 @@ impl Service {
         })
     }
 
+    /// The refusal of a proved caller who has too many of something; it is counted.
+    pub(crate) fn too_many(
+        &self,
+        caller: &Caller,
+        code: &'static str,
+        wait: Seconds,
+    ) -> ServiceError {
+        self.count(&Party::Caller(caller.to_string()), code);
+        ServiceError::TooMany { code, wait }
+    }
+
     /// Counts a request that came without a valid proof, from an address if there is one.
     ///
     /// # Errors

@@ -2,10 +2,12 @@
 //!
 //! Promises: where an elevation that was minted from is revoked, given back, or loses its signal,
 //! every certificate of it that has not ended is denied, also one whose signature came later than
-//! that. The list is made of the ledger: a start makes it again. What could not be looked up is
-//! looked up again in the next round. A denial is forgotten when its certificate has ended.
-//! Refuses: to hold up the end of an elevation; more than `DENIED_MAX` certificates, of which
-//! those that end first give way.
+//! that. The list is made of the ledger: a start makes it again, all of it before anybody is told.
+//! What could not be looked up is looked up again in the next round. A denial is forgotten when its
+//! certificate has ended.
+//! Refuses: to hold up the end of an elevation; more than `DENIED_MAX` certificates, of which those
+//! of elevations that were given back give way before others, and those that end first before the
+//! rest: nobody drives a revocation out by giving back what is his.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -38,16 +40,26 @@ pub(crate) struct Denials(Mutex<Held>);
 struct Held {
     /// Soonest end first.
     denied: BTreeSet<Denial>,
-    /// Elevations whose certificates are denied, and since when: what is signed late is too.
-    ended: HashMap<ElevationId, Timestamp>,
+    /// Those of them that nobody but the holder asked for.
+    given_back: BTreeSet<Denial>,
+    /// Elevations whose certificates are denied: what is signed late is too.
+    ended: HashMap<ElevationId, Ended>,
+    /// How many of them were given back.
+    ended_given_back: usize,
     /// Those of them whose certificates are still to be looked up.
     owed: BTreeSet<ElevationId>,
 }
 
+#[derive(Clone, Copy)]
+struct Ended {
+    at: Timestamp,
+    given_back: bool,
+}
+
 impl Service {
     /// Takes note of an end that denies what was minted before, and denies it.
-    pub(crate) async fn deny_minted_from(&self, id: ElevationId, ended_at: Timestamp) {
-        self.denials.note(id, ended_at);
+    pub(crate) async fn deny_minted_from(&self, id: ElevationId, how: End, ended_at: Timestamp) {
+        self.denials.note(id, how, ended_at);
         if let Err(error) = self.deny_all_of(id).await {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(elevation = %id, error, "denials are looked up again in a moment");
@@ -56,19 +68,21 @@ impl Service {
 
     /// Denies an SVID whose elevation ended while it was signed.
     pub(crate) fn deny_if_late(&self, id: ElevationId, svid: &Svid) {
-        if !self.denials.lock().ended.contains_key(&id) {
+        let Some(ended) = self.denials.lock().ended.get(&id).copied() else {
             return;
-        }
+        };
         let certificate = &svid.certificate;
-        self.deny(vec![Denial {
+        let denial = Denial {
             not_after: certificate.tbs().not_after,
             fingerprint: certificate.fingerprint(),
-        }]);
+        };
+        self.deny(vec![denial], ended.given_back);
     }
 
     /// Looks up what is owed, and forgets what is over. Answers whether anything is still owed.
     pub(crate) async fn settle_denials(&self, now: Timestamp) -> Result<bool, ServiceError> {
         self.denials.forget(now);
+        self.living.forget(now);
         for _ in 0..OWED_AT_ONCE {
             let owed = self.denials.lock().owed.first().copied();
             match owed {
@@ -109,14 +123,15 @@ impl Service {
             after = Some(last.number());
             for event in page {
                 let event = event.event();
-                let early = event.key(Key::Outcome).is_some_and(tells_of_early);
+                let early = event.key(Key::Outcome).and_then(early);
                 let id = event.key(Key::Elevation).and_then(|id| id.parse().ok());
-                if let Some(id) = id.filter(|_| early) {
-                    self.denials.note(id, event.at());
+                if let (Some(id), Some(how)) = (id, early) {
+                    self.denials.note(id, how, event.at());
                 }
             }
         }
-        self.settle_denials(self.now()).await?;
+        // Whoever comes back is told the whole list: a short one would lift denials at his proxies.
+        while self.settle_denials(self.now()).await? {}
         Ok(())
     }
 
@@ -131,6 +146,8 @@ impl Service {
     async fn deny_all_of(&self, id: ElevationId) -> Result<(), ServiceError> {
         let now = self.now();
         let from = now.minus(LOOK_BACK);
+        let ended = self.denials.lock().ended.get(&id).copied();
+        let given_back = ended.is_some_and(|ended| ended.given_back);
         let mut before = None;
         loop {
             let page = self.store.issued_from(id, before, EVENTS_AT_ONCE).await?;
@@ -138,7 +155,7 @@ impl Service {
             let recent = page.iter().filter(|event| from <= event.event().at());
             let denials: Vec<_> = recent.filter_map(denial).collect();
             let is_last = denials.len() < page.len() || page.is_empty();
-            self.deny(denials);
+            self.deny(denials, given_back);
             if is_last {
                 break;
             }
@@ -147,8 +164,8 @@ impl Service {
         Ok(())
     }
 
-    fn deny(&self, denials: Vec<Denial>) {
-        let new = self.denials.add(denials, self.now());
+    fn deny(&self, denials: Vec<Denial>, given_back: bool) {
+        let new = self.denials.add(denials, given_back, self.now());
         if !new.is_empty() {
             self.changes.tell(|| Change::Denied(new.into()));
         }
@@ -161,11 +178,16 @@ impl Denials {
         self.lock().denied.len()
     }
 
-    fn note(&self, id: ElevationId, ended_at: Timestamp) {
+    fn note(&self, id: ElevationId, how: End, at: Timestamp) {
         let mut held = self.lock();
-        let room = held.ended.len() < ENDED_MAX && held.owed.len() < ENDED_MAX;
+        let given_back = how == End::Withdrawn;
+        let full = given_back && ENDED_GIVEN_BACK_MAX <= held.ended_given_back;
+        let room = !full && held.ended.len() < ENDED_MAX && held.owed.len() < ENDED_MAX;
         if room {
-            held.ended.insert(id, ended_at);
+            let before = held.ended.insert(id, Ended { at, given_back });
+            if given_back && before.is_none() {
+                held.ended_given_back = held.ended_given_back.saturating_add(1);
+            }
             held.owed.insert(id);
         }
         drop(held);
@@ -175,13 +197,19 @@ impl Denials {
     }
 
     /// Answers those that are new.
-    fn add(&self, denials: Vec<Denial>, now: Timestamp) -> Vec<Denial> {
+    fn add(&self, denials: Vec<Denial>, given_back: bool, now: Timestamp) -> Vec<Denial> {
         let mut held = self.lock();
         let mut new = denials;
         new.retain(|one| !one.is_over(now) && held.denied.insert(*one));
+        if given_back {
+            held.given_back.extend(&new);
+        }
         let mut dropped = 0_u32;
         while DENIED_MAX < held.denied.len() {
-            held.denied.pop_first();
+            match held.given_back.pop_first() {
+                Some(one) => held.denied.remove(&one),
+                None => held.denied.pop_first().is_some(),
+            };
             dropped = dropped.saturating_add(1);
         }
         drop(held);
@@ -196,7 +224,12 @@ impl Denials {
         while held.denied.first().is_some_and(|one| one.is_over(now)) {
             held.denied.pop_first();
         }
-        held.ended.retain(|_, at| now < at.plus(LOOK_BACK));
+        while held.given_back.first().is_some_and(|one| one.is_over(now)) {
+            held.given_back.pop_first();
+        }
+        held.ended.retain(|_, ended| now < ended.at.plus(LOOK_BACK));
+        let given_back = held.ended.values().filter(|ended| ended.given_back);
+        held.ended_given_back = given_back.count();
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -212,11 +245,12 @@ impl Denial {
     }
 }
 
-/// Whether a move from `before` to `after` denies what was minted; nothing was before activation.
-pub(crate) const fn denies(before: &State, after: &State) -> bool {
+/// The end by which a move from `before` to `after` denies what was minted; nothing was before
+/// activation.
+pub(crate) fn denies(before: &State, after: &State) -> Option<End> {
     match (before, after) {
-        (State::Active { .. }, State::Ended { how, .. }) => is_early(*how),
-        _ => false,
+        (State::Active { .. }, State::Ended { how, .. }) => Some(*how).filter(|how| is_early(*how)),
+        _ => None,
     }
 }
 
@@ -228,9 +262,9 @@ const fn is_early(how: End) -> bool {
     }
 }
 
-fn tells_of_early(outcome: &str) -> bool {
+fn early(outcome: &str) -> Option<End> {
     let mut ends = End::ALL.into_iter();
-    ends.any(|how| is_early(how) && how.as_str() == outcome)
+    ends.find(|how| is_early(*how) && how.as_str() == outcome)
 }
 
 /// The certificate that an `svid.issued` tells of; an older ledger does not say its end.
@@ -249,6 +283,8 @@ fn denial(issued: &SealedEvent) -> Option<Denial> {
 const DENIED_MAX: usize = 131_072;
 /// The most ended elevations that late signatures are held against.
 const ENDED_MAX: usize = 131_072;
+/// The most of them that were given back: holders do that as often as they like.
+const ENDED_GIVEN_BACK_MAX: usize = 65_536;
 /// How many elevations one round looks up.
 const OWED_AT_ONCE: usize = 1_024;
 const EVENTS_AT_ONCE: u32 = 1_000;
@@ -260,6 +296,7 @@ const LOOK_BACK: Seconds = Seconds::new(960);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::entropy::Entropy;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_s(seconds).unwrap()
@@ -276,8 +313,8 @@ mod tests {
     fn a_denial_is_told_once_and_forgotten_after_its_end() {
         let denials = Denials::default();
         let (one, two, over) = (denial(1, 100), denial(2, 200), denial(3, 49));
-        assert_eq!(denials.add(vec![two, one, over], at(50)), [two, one]);
-        assert_eq!(denials.add(vec![one], at(50)), []);
+        assert_eq!(denials.add(vec![two, one, over], false, at(50)), [two, one]);
+        assert_eq!(denials.add(vec![one], true, at(50)), []);
         denials.forget(at(100));
         assert_eq!(denials.count(), 2, "its last second is its own");
         denials.forget(at(101));
@@ -291,11 +328,44 @@ mod tests {
             let number = u64::try_from(number).unwrap();
             denial(number, 1_000)
         });
-        denials.add(many.collect(), at(1));
-        denials.add(vec![denial(u64::MAX, 900)], at(1));
-        denials.add(vec![denial(u64::MAX, 1_100)], at(1));
+        denials.add(many.collect(), false, at(1));
+        denials.add(vec![denial(u64::MAX, 900)], false, at(1));
+        denials.add(vec![denial(u64::MAX, 1_100)], false, at(1));
         let held = denials.lock();
         assert_eq!(held.denied.len(), DENIED_MAX);
         assert_eq!(held.denied.last().unwrap().not_after, at(1_100));
+    }
+
+    #[test]
+    fn what_was_given_back_gives_way_to_what_was_revoked() {
+        let denials = Denials::default();
+        let revoked = denial(u64::MAX, 900);
+        denials.add(vec![revoked], false, at(1));
+        let many = (0..DENIED_MAX).map(|number| {
+            let number = u64::try_from(number).unwrap();
+            denial(number, 1_000)
+        });
+        denials.add(many.collect(), true, at(1));
+        let held = denials.lock();
+        assert_eq!(held.denied.len(), DENIED_MAX);
+        assert!(held.denied.contains(&revoked), "though it ends first");
+        assert_eq!(held.given_back.len(), DENIED_MAX - 1);
+        drop(held);
+        denials.forget(at(1_001));
+        assert!(denials.lock().given_back.is_empty());
+    }
+
+    #[test]
+    fn giving_back_leaves_room_for_revocations() {
+        let denials = Denials::default();
+        let entropy = Entropy::seeded(1);
+        let note = |how| {
+            let id = ElevationId::random(&entropy);
+            denials.note(id, how, at(1));
+        };
+        (0..ENDED_MAX).for_each(|_| note(End::Withdrawn));
+        note(End::Revoked);
+        let ended = denials.lock().ended.len();
+        assert_eq!(ended, ENDED_GIVEN_BACK_MAX + 1);
     }
 }

@@ -15,6 +15,7 @@
 //! Refuses: elevated callers (assurance S15, S16), scopes without an open elevation, operators as
 //! holders: who has a say over rights gets no certificate with them.
 
+pub(crate) mod living;
 mod standing;
 
 use futures_util::StreamExt as _;
@@ -24,7 +25,7 @@ use crate::elevation::{Elevation, Move, State};
 use crate::failpoint::{Point, reach};
 use crate::id::{ElevationId, Holder, Instance, TokenId};
 use crate::identity::Subject;
-use crate::pki::{MintTerms, PlanError, Svid};
+use crate::pki::{MintTerms, Plan, PlanError, Svid};
 use crate::policy::{Act, Ask, ElevateAct, Verdict, decide};
 use crate::scope::Scope;
 use crate::service::ask::{instance_of, principal, retrier};
@@ -219,27 +220,48 @@ impl Service {
             .authority
             .plan_svid(permit, csr, terms, now, &self.entropy)?;
         reach(Point::WalkPlanned).map_err(StoreError::from)?;
-        let svid = match record(self.store.as_ref(), plan).await? {
-            Record::New(recorded) => {
-                if let Some(elevation) = &elevation {
-                    self.minted_from(elevation, walk.instance);
-                }
-                reach(Point::WalkRecorded).map_err(StoreError::from)?;
-                self.authority
-                    .finish(self.store.as_ref(), recorded, now)
-                    .await?
-            }
-            Record::Repeated(intent) => {
-                self.authority
-                    .again(self.store.as_ref(), intent, now)
-                    .await?
-            }
-        };
+        let svid = self.sign(walk, elevation.as_ref(), plan, life, now).await?;
         reach(Point::WalkConcluded).map_err(StoreError::from)?;
         if let Some(elevation) = &elevation {
             self.deny_if_late(elevation.id, &svid);
         }
         Ok(svid)
+    }
+
+    /// Records what was planned, and signs it.
+    async fn sign(
+        &self,
+        walk: &Walk<'_>,
+        elevation: Option<&Elevation>,
+        plan: Plan,
+        life: Seconds,
+        now: Timestamp,
+    ) -> Result<Svid, ServiceError> {
+        let of = elevation.map(|elevation| (elevation.id, walk.instance));
+        let last = now.plus(life);
+        if let Some(of) = of {
+            self.take_living(walk.call, of, last, now)?;
+        }
+        let recorded = record(self.store.as_ref(), plan).await;
+        if let Some(of) = of
+            && !matches!(recorded, Ok(Record::New(_)))
+        {
+            self.living.give_back(of, last);
+        }
+        match recorded? {
+            Record::New(recorded) => {
+                if let Some(elevation) = elevation {
+                    self.minted_from(elevation, walk.instance);
+                }
+                reach(Point::WalkRecorded).map_err(StoreError::from)?;
+                let finished = self.authority.finish(self.store.as_ref(), recorded, now);
+                Ok(finished.await?)
+            }
+            Record::Repeated(intent) => {
+                let again = self.authority.again(self.store.as_ref(), intent, now);
+                Ok(again.await?)
+            }
+        }
     }
 
     /// Tells of an elevation that a mint activated or bound; a renewal moves nothing.

@@ -114,9 +114,8 @@ impl Service {
             last = Some(row.opened.number());
             match self.judge(row.elevation).await {
                 Ok(true) => approved = approved.saturating_add(1),
-                Ok(false) => {}
-                // It moved by itself meanwhile.
-                Err(ServiceError::Move(_)) => {}
+                // It waits on, or moved by itself meanwhile.
+                Ok(false) | Err(ServiceError::Move(_)) => {}
                 Err(ServiceError::Store(error)) if is_stale(&error) => {}
                 Err(error) => return Err(error),
             }

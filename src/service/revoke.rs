@@ -295,7 +295,7 @@ impl Service {
         let from_version = elevation.version;
         let before = elevation.state.clone();
         let after = elevation.moved(step, now)?;
-        let denies = denies(&before, &after.state);
+        let denied = denies(&before, &after.state);
         let (id, subject) = (after.id, after.request.subject.clone());
         let (kind, outcome) = told(&after.state);
         let event = call.map_or_else(
@@ -326,8 +326,8 @@ impl Service {
         };
         self.store.change_elevation(change).await?;
         self.elevation_moved(id, &subject);
-        if denies {
-            self.deny_minted_from(id, now).await;
+        if let Some(how) = denied {
+            self.deny_minted_from(id, how, now).await;
         }
         Ok(())
     }

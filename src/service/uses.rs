@@ -9,11 +9,13 @@
 //! Promises: what is reported moves no clock: `ends_at` stays. What ends an elevation is durable
 //! first: a use is recorded before the cover counts that it was told under, and an end is never
 //! written over a use that came meanwhile. The end's event names whose reports it rests on.
-//! Refuses: reporters that no entry of a server of the scope names. One of those that lies can keep
-//! an elevation that nobody uses until its `ends_at`, by uses that were not or by silence; it can
-//! hide the uses at its own server, where it could as well refuse them. It can neither prolong an
-//! elevation, nor end one that is used at another agent's server, nor touch scopes that open none
-//! of its servers.
+//! A use counts where the scope opens the server whose log shows it, and that server's entry names
+//! who reports.
+//! Refuses: reporters that no entry of a server of the report names. One of those that lies can
+//! keep an elevation that nobody uses until its `ends_at`, by uses that were not or by silence; it
+//! can hide the uses at its own server, where it could as well refuse them. It can neither prolong
+//! an elevation, nor end one that is used at another agent's server, nor touch scopes that open
+//! none of its servers.
 
 mod covers;
 
@@ -45,6 +47,8 @@ pub struct Report {
 /// One line of a report.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// At whose access log.
+    pub server: Subject,
     /// Who used what; none where the name is not that of an elevated SVID.
     pub whom: Option<(Subject, Scope)>,
     /// When and how often.
@@ -67,7 +71,7 @@ pub struct Cover {
 pub struct Reported {
     /// Uses of active elevations.
     pub noted: u32,
-    /// Uses of scopes that open no server of the reporter.
+    /// Uses at servers that the scope does not open, or that are not the reporter's.
     pub not_served: u32,
     /// Uses of what is no active elevation here.
     pub unknown: u32,
@@ -176,13 +180,14 @@ impl Service {
         let policy = self.in_force()?;
         let catalogue = policy.bundle.catalogue();
         let mut sorted: BTreeMap<(Subject, Scope), (Used, u32)> = BTreeMap::new();
-        for Seen { whom, used } in uses {
+        for Seen { server, whom, used } in uses {
+            let is_his = served.has(&server).await?;
             let known = whom.and_then(|whom| Some((catalogue.terms(&whom.1)?, whom)));
             let Some((terms, whom)) = known else {
                 reported.unknown = reported.unknown.saturating_add(1);
                 continue;
             };
-            if served.has_one_of(terms).await? {
+            if is_his && terms.servers.contains(server.id()) {
                 let lines = sorted.entry(whom).or_insert((used, 0));
                 *lines = match *lines {
                     (first, 0) => (first, 1),
@@ -369,17 +374,6 @@ impl<'a> Served<'a> {
         let has = standing.entry.as_deref().is_some_and(names);
         self.known.insert(server.clone(), has);
         Ok(has)
-    }
-
-    async fn has_one_of(&mut self, terms: &ScopeTerms) -> Result<bool, ServiceError> {
-        for server in &terms.servers {
-            if let Ok(server) = Subject::try_from(server.clone())
-                && self.has(&server).await?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn any(&self) -> bool {

@@ -23,6 +23,9 @@ pub struct UsesRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UseLine {
+    /// The server whose access log shows them, by subject: one that the scope opens.
+    #[schema(example = "spiffe://example.org/ns/data/sa/db")]
+    pub server: String,
     /// The URI SAN of the peer's certificate, where the scope stands in it. Either this, or
     /// `subject` and `scope`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +71,8 @@ pub struct CoverRequest {
 pub struct UsesView {
     /// Uses of active elevations.
     pub noted: u32,
-    /// Uses of scopes that open no server of the reporter; nothing was made of them.
+    /// Uses at servers that the scope does not open, or that are not the reporter's; nothing was
+    /// made of them.
     pub not_served: u32,
     /// Uses of what is no active elevation here, such as a base SVID, or one that is over.
     pub unknown: u32,

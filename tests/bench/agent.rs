@@ -8,6 +8,9 @@
 //! processes, as on a host.
 //! Refuses: assertions about time: it measures and prints.
 #![allow(
+    clippy::future_not_send,
+    clippy::needless_for_each,
+    clippy::used_underscore_binding,
     clippy::allow_attributes,
     reason = "shared modules have uses that the measurement has not"
 )]

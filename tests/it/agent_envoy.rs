@@ -11,6 +11,7 @@ mod on_demand;
 mod outages;
 mod revocation;
 mod rotation;
+mod uses;
 
 use crate::envoy::bench::{Bench, WEB, lives};
 

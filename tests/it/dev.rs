@@ -62,20 +62,28 @@ fn the_printed_commands_work_as_printed() {
 #[test]
 fn the_readme_works_as_it_stands() {
     let readme = std::fs::read_to_string(repository("README.md")).unwrap();
-    let block = readme
-        .split("```sh\n")
-        .find(|block| block.starts_with("alias protem="))
-        .unwrap();
-    let (first, lines) = block.split("```").next().unwrap().split_once('\n').unwrap();
+    let blocks = readme.split("```sh\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let wanted = ["alias protem=", "AGENT="];
+    let blocks = blocks.filter(|block| wanted.iter().any(|begin| block.starts_with(begin)));
+    let block = blocks.collect::<Vec<_>>().concat();
+    let (first, lines) = block.split_once('\n').unwrap();
     assert_eq!(first, "alias protem=target/release/protem");
     let directory = tempfile::tempdir().unwrap();
     let mut server = start(directory.path());
     let mut words = BufReader::new(server.0.stdout.take().unwrap()).lines();
     assert!(words.next().unwrap().unwrap().starts_with("protem serves"));
     let url = std::fs::read_to_string(directory.path().join(".protem/server.url")).unwrap();
+    let programs = directory.path().join("bin");
+    std::fs::create_dir(&programs).unwrap();
     let program = env!("CARGO_BIN_EXE_protem");
+    std::os::unix::fs::symlink(program, programs.join("protem")).unwrap();
     let lines = lines.replace("https://127.0.0.1:8443", &url);
-    let script = format!("set -euo pipefail\nprotem() {{ '{program}' \"$@\"; }}\n{lines}");
+    // The agent is the one job that it starts, and ends with it.
+    let script = format!(
+        "set -euo pipefail\nexport PATH='{}':\"$PATH\"\ntrap 'kill $(jobs -p); wait' EXIT\n{lines}",
+        programs.display()
+    );
     let mut bash = Command::new("bash");
     bash.arg("-c").arg(&script).current_dir(directory.path());
     let told = run(&mut bash).expect_success();
@@ -85,6 +93,8 @@ fn the_readme_works_as_it_stands() {
         "{told}"
     );
     assert!(told.contains("svid.issued"), "{told}");
+    assert!(told.contains("state  approved"), "{told}");
+    assert!(told.contains("server                ok"), "{told}");
 }
 
 /// Over HTTP/2 an answer to a request whose body nobody read came with a reset, and curl showed

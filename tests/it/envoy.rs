@@ -161,7 +161,7 @@ fn envoy_does_not_start_without_its_file() {
 }
 
 #[test]
-fn the_demo_shows_denied_elevated_and_cut() {
+fn the_demo_shows_denied_elevated_cut_and_revoked() {
     let bench = Bench::open();
     let tools = repository("target/tools/venv/bin");
     let path = std::env::var("PATH").unwrap();
@@ -180,13 +180,19 @@ fn the_demo_shows_denied_elevated_and_cut() {
         "== 2.",
         "\n  503\n",
         "== 3.",
+        "/scope/db.read asked for /",
         "\n  200\n",
-        "URI:spiffe://",
         "== 4.",
         " s left: 200, ",
         "== 5.",
         "last request let in:  -",
         "endless answer cut:",
+        "== 6.",
+        "\n  200\n",
+        "state         active",
+        "== 7.",
+        "\n  403\n",
+        " s before notAfter",
     ] {
         let at = rest
             .find(part)

@@ -76,4 +76,11 @@ fn read_folder(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 const CODEC: &str = "crate::proto::Codec";
-const SECRET: &[&str] = &["X509SVID", "JWTSVID", "envoy.config.core.v3.DataSource"];
+const SECRET: &[&str] = &[
+    "X509SVID",
+    "JWTSVID",
+    "envoy.config.core.v3.DataSource",
+    "envoy.service.discovery.v3.DiscoveryResponse",
+    "envoy.service.discovery.v3.DeltaDiscoveryResponse",
+    "envoy.service.discovery.v3.Resource",
+];

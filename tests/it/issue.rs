@@ -382,7 +382,7 @@ async fn no_bundle_locks_the_operators_out_who_activate_it() {
         .map(|(path, text)| (path.to_owned(), text.to_owned()))
         .collect();
     files.retain(|(path, _)| path != "operate.cedar" && path != "tests/operate.toml");
-    let locked = protem::policy::BundleSource::collect(files).unwrap();
+    let locked = BundleSource::collect(files).unwrap();
     let refused = world
         .service
         .activate_policy(&world.operator, &locked)

@@ -108,6 +108,7 @@ impl Live {
 
     /// Waits for a line with these words among those that are still to come; answers it.
     #[track_caller]
+    #[allow(dead_code, reason = "asked by the measurements, which share this file")]
     pub(crate) fn until_said_anew(&mut self, words: &str) -> String {
         self.said.extend(self.lines.try_iter());
         let known = self.said.len();
@@ -245,6 +246,7 @@ pub(crate) fn free_port() -> u16 {
 
 const START_LONGEST: Duration = Duration::from_mins(1);
 /// Half the life of the shortest base SVID, and some more.
+#[allow(dead_code, reason = "as above")]
 const SAID_ANEW_LONGEST: Duration = Duration::from_secs(90);
 /// More than the grace that a server gives to requests under way.
 const STOP_LONGEST: Duration = Duration::from_secs(40);

@@ -1,6 +1,6 @@
 //! Elevations that are used and elevations that lie idle, as the agents of a scope's servers tell.
 //!
-//! `db.read` of the example opens one server, `orders-db`, and has an idle time of ten minutes in
+//! `db.read` of the example opens one server, `db`, and has an idle time of ten minutes in
 //! at most thirty.
 
 use protem::attestation::Obtainer;
@@ -402,6 +402,7 @@ impl House {
 
 fn seen(subject: &str, first: Timestamp, last: Timestamp) -> Seen {
     Seen {
+        server: SERVER.parse().unwrap(),
         whom: Some((subject.parse().unwrap(), SCOPE.parse().unwrap())),
         used: Used {
             first,
@@ -420,6 +421,6 @@ fn cover(since: Timestamp, until: Timestamp) -> Cover {
 }
 
 const SCOPE: &str = "db.read";
-const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/orders-db";
+const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/db";
 const ONE: &str = "spiffe://dev.protem.test/agent/one";
 const TWO: &str = "spiffe://dev.protem.test/agent/two";

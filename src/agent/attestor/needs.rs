@@ -24,6 +24,15 @@ impl Needs {
         sha256: true,
     };
 
+    /// This and that.
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self {
+            names: self.names || other.names,
+            path: self.path || other.path,
+            sha256: self.sha256 || other.sha256,
+        }
+    }
+
     /// What these selectors use.
     pub(crate) fn of<'s>(selectors: impl IntoIterator<Item = &'s Selector>) -> Self {
         let mut needs = Self::default();

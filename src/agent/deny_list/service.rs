@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::agent::caller::{Caller, attest, caller_of};
+use crate::agent::caller::{Caller, Look, attest, caller_of};
 use crate::agent::deny_list::DenyList;
 use crate::agent::deny_list::filter::{Filter, Layer};
 use crate::agent::holdings::Generation;
@@ -73,13 +73,17 @@ impl Source for List {
 
     fn node(&mut self, _: &Node) {}
 
-    async fn attest(&mut self) -> Result<(), Status> {
+    async fn attest(&mut self, _: Look) -> Result<(), Status> {
         Ok(())
     }
 
     async fn refresh(&mut self, _: &mut Subscriptions) -> Result<(), Status> {
         self.taken = self.newest.borrow_and_update().clone();
         Ok(())
+    }
+
+    fn serves_nobody(&self) -> bool {
+        false
     }
 
     fn everything(&self) -> Vec<Arc<str>> {
@@ -126,8 +130,8 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(caller.pid(), Service::DenyList)?;
-        drop(attest(&caller).await?);
+        let place = self.streams.enter(&caller, Service::DenyList)?;
+        drop(attest(&caller, Look::Anew).await?);
         let (source, stop) = (self.source.clone(), self.stop.clone());
         let requests = request.into_inner();
         let responses = open::<Sotw, _>(source, requests, place, Duration::ZERO, stop);
@@ -139,8 +143,8 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(caller.pid(), Service::DenyList)?;
-        drop(attest(&caller).await?);
+        let place = self.streams.enter(&caller, Service::DenyList)?;
+        drop(attest(&caller, Look::Anew).await?);
         let (source, stop) = (self.source.clone(), self.stop.clone());
         let requests = request.into_inner();
         let responses = open::<Delta, _>(source, requests, place, Duration::ZERO, stop);
@@ -152,7 +156,8 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        drop(attest(&caller).await?);
+        let _place = self.streams.enter(&caller, Service::DenyList)?;
+        drop(attest(&caller, Look::Anew).await?);
         let mut source = self.source.clone();
         source.refresh(&mut Subscriptions::default()).await?;
         let names = &request.get_ref().resource_names;

@@ -210,6 +210,10 @@ impl Caller for Peer {
         Holder::host()
     }
 
+    fn uid(&self) -> u32 {
+        1_000
+    }
+
     fn pid(&self) -> u32 {
         7
     }

@@ -6,6 +6,7 @@
 //! Refuses: to open an elevation again by itself when one has ended: somebody must ask anew.
 
 mod asking;
+mod hearing;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,7 +17,7 @@ use crate::agent::keeper::groups::Groups;
 use crate::agent::keeper::house::telling::first_view;
 use crate::agent::keeper::items::{ItemKey, Items};
 use crate::agent::keeper::{Followed, FollowerId, GroupId};
-use crate::agent::news::{Image, News, Standing, ToldElevation};
+use crate::agent::news::{Standing, ToldElevation};
 use crate::id::ElevationId;
 use crate::id::Holder;
 use crate::identity::{Selector, SpiffeId, Subject, TrustDomain};
@@ -36,6 +37,9 @@ pub(crate) struct House {
     items: Items,
     asks: BTreeMap<(Subject, Scope), Ask>,
     to_ask: VecDeque<(Subject, Scope)>,
+    /// Elevations that ended lately, how, and until when that is remembered: an answer that was
+    /// slower than the stream must not bring them back.
+    over: BTreeMap<ElevationId, (String, Timestamp)>,
     /// Scheduled starts that are still to come.
     starts: BTreeSet<(Timestamp, Subject)>,
     generation: Generation,
@@ -82,6 +86,7 @@ impl House {
             items: Items::default(),
             asks: BTreeMap::new(),
             to_ask: VecDeque::new(),
+            over: BTreeMap::new(),
             starts: BTreeSet::new(),
             generation: first,
         }
@@ -121,11 +126,15 @@ impl House {
         now: Timestamp,
     ) -> Option<Followed> {
         let bundles = Arc::clone(&self.bundles);
+        let known = self.groups.count();
         let (id, group) = self
             .groups
             .join(selectors, holder, &|| first_view(&bundles));
         let holdings = self.groups.get(group)?.view.subscribe();
-        self.refit(group, now);
+        // What is told to a group that is there already fits a new follower as it stands.
+        if known < self.groups.count() {
+            self.refit(group, now);
+        }
         Some(Followed { id, holdings })
     }
 
@@ -172,30 +181,6 @@ impl House {
         }
     }
 
-    /// Takes in what the server told.
-    pub(crate) fn hear(&mut self, news: News, now: Timestamp) {
-        match news {
-            News::Bundle(of, roots) => self.bundle(of, roots, now),
-            // The deny list is not the keeper's.
-            News::Denied(..) => {}
-            News::Elevation(told) => self.elevation(told, now),
-            News::Entry(entry) => {
-                self.entries.insert(entry.id.clone(), entry);
-                self.entries_changed(now);
-            }
-            News::EntryRemoved(id) => {
-                // The ends of what was open for its subject are not told one by one.
-                if let Some(gone) = self.entries.remove(&id) {
-                    for id in self.by_subject.remove(&gone.subject).into_iter().flatten() {
-                        self.elevations.remove(&id);
-                    }
-                }
-                self.entries_changed(now);
-            }
-            News::Everything(image) => self.everything(*image, now),
-        }
-    }
-
     /// Scopes to ask the server for, each once.
     pub(crate) fn next_ask(&mut self) -> Option<(Subject, Scope)> {
         self.to_ask.pop_front()
@@ -212,6 +197,7 @@ impl House {
             self.starts.remove(&(start, subject.clone()));
             self.touch(&subject, now);
         }
+        self.over.retain(|_, (_, until)| now < *until);
         let over = |ask: &Ask| matches!(ask, Ask::Refused { until, .. } if *until <= now);
         let asks = self.asks.iter().filter(|(_, ask)| over(ask));
         let over: Vec<_> = asks.map(|(key, _)| key.clone()).collect();
@@ -245,7 +231,44 @@ impl House {
     /// Takes in a new SVID.
     pub(crate) fn minted(&mut self, key: &ItemKey, svid: Svid, now: Timestamp) {
         if self.items.minted(key, Arc::new(svid), now) {
+            if let ItemKey::Elevated { elevation, .. } = key
+                && let Some(told) = self.elevations.get(elevation).cloned()
+            {
+                self.note_end(&told, now);
+            }
             self.touch(key.subject(), now);
+        }
+    }
+
+    /// Renewals that could not live longer than what is held are not asked for.
+    fn note_end(&mut self, told: &ToldElevation, now: Timestamp) {
+        if let Standing::Open {
+            ends_at: Some(ends_at),
+            ..
+        } = told.standing
+        {
+            self.items.ends(told.id, ends_at, now);
+        }
+    }
+
+    /// The longest that an SVID of this item may live, minted at `now`.
+    pub(crate) fn longest(&self, key: &ItemKey, now: Timestamp) -> Seconds {
+        match key {
+            ItemKey::Base(subject) => {
+                let mut entries = self.entries.values();
+                let entry = entries.find(|entry| entry.subject == *subject);
+                entry.map(|entry| entry.life).unwrap_or_default()
+            }
+            ItemKey::Elevated { elevation, .. } => {
+                let told = self.elevations.get(elevation);
+                match told.map(|told| &told.standing) {
+                    Some(Standing::Open {
+                        ends_at: Some(ends_at),
+                        ..
+                    }) => ends_at.since(now).min(ELEVATED_LONGEST),
+                    _ => ELEVATED_LONGEST,
+                }
+            }
         }
     }
 
@@ -283,96 +306,6 @@ impl House {
         self.items.failed(key, trouble, pause, now);
     }
 
-    fn everything(&mut self, image: Image, now: Timestamp) {
-        self.told = true;
-        self.entries = image.entries;
-        self.by_subject.clear();
-        self.starts.clear();
-        for (id, told) in &image.elevations {
-            let ids = self.by_subject.entry(told.subject.clone());
-            ids.or_default().insert(*id);
-            self.starts.extend(start_of(told, now));
-        }
-        self.elevations = image.elevations;
-        if self.bundles.roots != image.roots {
-            self.bundles = Arc::new(Bundles {
-                generation: self.next_generation(),
-                own: self.bundles.own.clone(),
-                roots: image.roots,
-            });
-        }
-        // What people decided while nobody told: it is neither pending nor open any more.
-        let pending = |ask: &Ask| match ask {
-            Ask::Pending { elevation } => elevation
-                .parse()
-                .is_ok_and(|id| self.elevations.contains_key(&id)),
-            Ask::Asking | Ask::Refused { .. } => true,
-        };
-        self.asks.retain(|_, ask| pending(ask));
-        self.items.hope(now);
-        self.drop_unfounded(now);
-        self.entries_changed(now);
-    }
-
-    fn bundle(&mut self, of: TrustDomain, roots: Vec<bytes::Bytes>, now: Timestamp) {
-        let mut all = self.bundles.roots.clone();
-        if roots.is_empty() {
-            all.remove(&of);
-        } else {
-            all.insert(of, roots);
-        }
-        if all != self.bundles.roots {
-            self.bundles = Arc::new(Bundles {
-                generation: self.next_generation(),
-                own: self.bundles.own.clone(),
-                roots: all,
-            });
-            for group in self.groups.ids() {
-                self.settle(group, now);
-            }
-        }
-    }
-
-    fn elevation(&mut self, told: ToldElevation, now: Timestamp) {
-        let known = self.elevations.get(&told.id);
-        if known.is_some_and(|known| told.version < known.version) {
-            return;
-        }
-        let (subject, id) = (told.subject.clone(), told.id);
-        let key = (subject.clone(), told.scope.clone());
-        let is_asked = match self.asks.get(&key) {
-            Some(Ask::Pending { elevation }) => *elevation == id.to_string(),
-            Some(Ask::Asking | Ask::Refused { .. }) | None => false,
-        };
-        match &told.standing {
-            Standing::Open { .. } => {
-                if is_asked {
-                    self.asks.remove(&key);
-                }
-            }
-            // After a no the same request would meet the same no, or undo what a person ended.
-            Standing::Over(how) if is_asked || !ENDED_BY_TIME.contains(&how.as_str()) => {
-                let (code, until) = (how.clone(), now.plus(REFUSED_FOR));
-                self.asks.insert(key, Ask::Refused { code, until });
-            }
-            Standing::Over(_) | Standing::Pending => {}
-        }
-        let ids = self.by_subject.entry(subject.clone()).or_default();
-        if matches!(told.standing, Standing::Over(_)) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_subject.remove(&subject);
-            }
-            self.elevations.remove(&id);
-            self.drop_unfounded(now);
-        } else {
-            ids.insert(id);
-            self.starts.extend(start_of(&told, now));
-            self.elevations.insert(id, told);
-        }
-        self.touch(&subject, now);
-    }
-
     /// Takes away every SVID whose entry or elevation is gone: its key with it, at once.
     fn drop_unfounded(&mut self, now: Timestamp) {
         let subjects: BTreeSet<_> = self.entries.values().map(|one| &one.subject).collect();
@@ -387,28 +320,10 @@ impl House {
             self.touch(&subject, now);
         }
     }
-
-    fn entries_changed(&mut self, now: Timestamp) {
-        self.drop_unfounded(now);
-        for group in self.groups.ids() {
-            self.refit(group, now);
-        }
-    }
 }
 
-/// The scheduled start of an elevation that has not come yet.
-fn start_of(told: &ToldElevation, now: Timestamp) -> Option<(Timestamp, Subject)> {
-    match told.standing {
-        Standing::Open {
-            not_before: Some(start),
-            ..
-        } if now < start => Some((start, told.subject.clone())),
-        Standing::Open { .. } | Standing::Over(_) | Standing::Pending => None,
-    }
-}
-
-/// How an elevation ends without anybody's no.
-const ENDED_BY_TIME: [&str; 2] = ["expired", "unused"];
+/// DESIGN section 6: the longest life of an elevated SVID.
+const ELEVATED_LONGEST: Seconds = Seconds::new(900);
 /// How long a no stands before the same is asked for again.
 pub(crate) const REFUSED_FOR: Seconds = Seconds::new(60);
 

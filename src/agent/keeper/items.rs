@@ -43,6 +43,8 @@ pub(crate) struct Item {
     pub(crate) svid: Option<Arc<Svid>>,
     /// What went wrong last, while it has not gone right again.
     pub(crate) trouble: Option<String>,
+    /// When nothing more can be minted of it, where that is known.
+    ends: Option<Timestamp>,
     under_way: bool,
     failures: u32,
     not_again_before: Option<Timestamp>,
@@ -170,6 +172,9 @@ impl Items {
             if idle && renewable {
                 touched.insert(key.subject().clone());
                 self.remove(&key);
+            } else if ended {
+                // Its time on the agenda has passed; the next one is that of another attempt.
+                self.plan(&key, now);
             }
         }
         touched
@@ -212,6 +217,30 @@ impl Items {
         item.svid = Some(svid);
         self.plan(key, now);
         true
+    }
+
+    /// Says when nothing more can be minted from an elevation.
+    pub(crate) fn ends(&mut self, of: ElevationId, ends_at: Timestamp, now: Timestamp) {
+        let is_of = |key: &&ItemKey| match key {
+            ItemKey::Base(_) => false,
+            ItemKey::Elevated { elevation, .. } => *elevation == of,
+        };
+        let keys: Vec<_> = self.items.keys().filter(is_of).cloned().collect();
+        for key in keys {
+            if let Some(item) = self.items.get_mut(&key) {
+                item.ends = Some(ends_at);
+            }
+            self.plan(&key, now);
+        }
+    }
+
+    /// When the next SVID ends that is told.
+    pub(crate) fn next_end(&self) -> Option<Timestamp> {
+        let ends = self.items.iter().filter_map(|(key, item)| {
+            let svid = item.svid.as_ref()?;
+            Some(key.told_until(svid.not_after))
+        });
+        ends.min()
     }
 
     /// Takes in that minting failed; it is tried again after `pause`, which is asked with the
@@ -257,6 +286,7 @@ impl Items {
         let renew = item.svid.as_ref().map_or(now, |svid| svid.renew_at);
         let act = match (item.under_way, item.not_again_before) {
             (true, _) => None,
+            (false, _) if item.is_last() => None,
             (false, Some(pause)) if !item.wanted_by.is_empty() => Some(renew.max(pause)),
             (false, _) => Some(renew),
         };
@@ -274,10 +304,23 @@ impl Items {
 }
 
 impl Item {
+    /// Whether what is held lives as long as any successor could: a certificate's last second lies
+    /// before the right's end, and one that ends within two seconds is no gain.
+    fn is_last(&self) -> bool {
+        match (&self.svid, self.ends) {
+            (Some(svid), Some(ends)) => ends <= svid.not_after.plus(LAST_SECONDS),
+            _ => false,
+        }
+    }
+
     fn wants_mint(&self, now: Timestamp) -> bool {
         !self.under_way
+            && !self.is_last()
             && !self.wanted_by.is_empty()
             && self.svid.as_ref().is_none_or(|svid| svid.renew_at <= now)
             && self.not_again_before.is_none_or(|pause| pause <= now)
     }
 }
+
+/// What is left of a right after its last certificate.
+const LAST_SECONDS: Seconds = Seconds::new(2);

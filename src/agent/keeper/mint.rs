@@ -85,14 +85,14 @@ impl Trouble {
 pub(crate) async fn mint(
     client: &Client,
     roots: &[Certificate],
-    keys: Vec<ItemKey>,
+    keys: Vec<(ItemKey, Seconds)>,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(keys.len());
     let (mut asked_for, mut items) = (Vec::new(), Vec::new());
-    for key in keys {
+    for (key, longest) in keys {
         match request(&key) {
             Ok((private, request)) => {
-                asked_for.push((key, private));
+                asked_for.push((key, longest, private));
                 items.push(request);
             }
             Err(error) => outcomes.push((key, Err(error.into()))),
@@ -102,16 +102,16 @@ pub(crate) async fn mint(
     match client.mint_batch(&SvidBatchRequest { items }).await {
         Err(error) => {
             let error = Arc::new(error);
-            let failed = |(key, _)| (key, Err(Trouble::Call(Arc::clone(&error))));
+            let failed = |(key, _, _)| (key, Err(Trouble::Call(Arc::clone(&error))));
             outcomes.extend(asked_for.into_iter().map(failed));
         }
         Ok(batch) => {
             let mut answers = batch.items.into_iter();
-            for (key, private) in asked_for {
+            for (key, longest, private) in asked_for {
                 let answer = answers.next().map(|answer| (answer.svid, answer.problem));
                 let fresh = match answer {
                     Some((Some(view), None)) => {
-                        checked(client, roots, &key, &private, &view, asked)
+                        checked(client, roots, (&key, longest), &private, &view, asked)
                     }
                     Some((None, Some(problem))) => Err(Trouble::Problem(Box::new(problem))),
                     Some((Some(_), Some(_)) | (None, None)) | None => Err(Trouble::Forgotten),
@@ -146,7 +146,7 @@ fn request(key: &ItemKey) -> Result<(PrivateKey, SvidRequest), PrivateKeyError> 
 fn checked(
     client: &Client,
     roots: &[Certificate],
-    key: &ItemKey,
+    (key, longest): (&ItemKey, Seconds),
     private: &PrivateKey,
     view: &SvidView,
     asked: Timestamp,
@@ -159,10 +159,6 @@ fn checked(
     };
     let minted = Minted::check(view, &wanted, roots, client.clock.now())?;
     let leaf = minted.chain.first().ok_or(MintedError::NoIssuer)?;
-    let longest = match key {
-        ItemKey::Base(_) => BASE_LONGEST,
-        ItemKey::Elevated { .. } => ELEVATED_LONGEST,
-    };
     if asked.plus(longest).plus(SLACK) < minted.not_after {
         return Err(Trouble::Life(minted.not_after));
     }
@@ -200,9 +196,6 @@ fn checked(
 
 /// The server's codes for an elevation that is not there or not open.
 const OVER: [&str; 3] = ["elevation_state", "no_elevation", "not_found"];
-/// DESIGN section 6: the longest lives there are.
-const BASE_LONGEST: Seconds = Seconds::new(86_400);
-const ELEVATED_LONGEST: Seconds = Seconds::new(900);
 /// For clocks that differ.
 const SLACK: Seconds = Seconds::new(60);
 
@@ -264,7 +257,18 @@ mod tests {
             };
             change(&mut view, &mut private);
             let roots = [Certificate::parse(&self.root.der).unwrap()];
-            checked(&self.client, &roots, key, &private, &view, self.now)
+            let longest = match key {
+                ItemKey::Base(_) => Seconds::new(86_400),
+                ItemKey::Elevated { .. } => Seconds::new(900),
+            };
+            checked(
+                &self.client,
+                &roots,
+                (key, longest),
+                &private,
+                &view,
+                self.now,
+            )
         }
     }
 

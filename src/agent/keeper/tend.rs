@@ -76,6 +76,11 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
             if keys.is_empty() {
                 break;
             }
+            let longest = |key: ItemKey| {
+                let longest = house.longest(&key, now);
+                (key, longest)
+            };
+            let keys = keys.into_iter().map(longest).collect();
             minting.push(mint_batch(Arc::clone(&client), roots(&house), keys));
         }
         while asking.len() < ASKING_MAX
@@ -83,9 +88,12 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
         {
             asking.push(ask(Arc::clone(&client), house.agent().to_string(), key));
         }
-        let wake = house.next_at();
-        // What is due and has no place waits for a place, not for the clock.
-        let full = minting.len() == BATCHES_MAX;
+        // What is due and has no place waits for a place; an end waits for nothing.
+        let wake = if minting.len() == BATCHES_MAX {
+            house.items().next_end()
+        } else {
+            house.next_at()
+        };
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
@@ -94,7 +102,6 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                 metrics.asks.add(answer.word());
                 house.asked(&key, answer, client.clock.now());
             }
-            () = sleep_until(&client, wake), if !full => {}
             order = orders.recv() => {
                 let Some(order) = order else { return };
                 desk.obey(&mut house, order, client.clock.now());
@@ -104,8 +111,13 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                     desk.obey(&mut house, order, client.clock.now());
                 }
             }
+<<<<<<< HEAD
             // Last: who goes on as another follower has said by now what he wants as that.
             Some(id) = leaving.recv() => house.leave(id, client.clock.now()),
+=======
+            // Last: a time that has passed never keeps anybody from being heard.
+            () = sleep_until(&client, wake) => {}
+>>>>>>> main
         }
     }
 }
@@ -142,6 +154,27 @@ impl Desk {
             }
             Order::Want(id, wants) => house.want(id, wants, now),
         }
+<<<<<<< HEAD
+=======
+        Order::Leave(id) => {
+            followers.remove(&id);
+            house.leave(id, now);
+        }
+        Order::News(news) => {
+            // Looked at before it is asked for: a caller is never judged by an entry whose
+            // selectors nobody has looked for.
+            let after = Needs::of(news.selectors());
+            attestor.need(Needs::of(house.selectors()).with(after));
+            house.hear(news, now);
+            attestor.need(Needs::of(house.selectors()));
+        }
+        Order::Status(answer) => {
+            let rows = house.items().iter();
+            let rows = rows.map(|(key, item)| row(house, key, item));
+            let _ = answer.send(rows.take(STATUS_ROWS_MAX).collect());
+        }
+        Order::Want(id, wants) => house.want(id, wants, now),
+>>>>>>> main
     }
 }
 
@@ -220,7 +253,7 @@ fn take_in(house: &mut House, outcomes: Vec<Outcome>, client: &Client, metrics: 
 async fn mint_batch(
     client: Arc<Client>,
     roots: Vec<Certificate>,
-    keys: Vec<ItemKey>,
+    keys: Vec<(ItemKey, Seconds)>,
 ) -> Vec<Outcome> {
     mint(&client, &roots, keys).await
 }

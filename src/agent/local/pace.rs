@@ -1,8 +1,8 @@
-//! How fast elevations of one subject may be asked for here.
+//! How fast elevations of one subject may be asked for, and waited for, here.
 //!
 //! Promises: a server lets an agent ask so much for all of its workloads; one subject's loop leaves
 //! the rest to the others. What is remembered is bounded by [`SUBJECTS_MAX`].
-//! Refuses: nothing for long: one more is allowed every [`ONE_MORE_EVERY_MS`].
+//! Refuses: nothing for long: one more is allowed every [`ASK_EVERY_MS`] or [`WAIT_EVERY_MS`].
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,31 @@ use crate::identity::Subject;
 use crate::time::Clock;
 
 /// The pace of every subject.
-#[derive(Default)]
 pub(crate) struct Pace {
+    every_ms: i64,
     /// Until when each subject has used up its share, by the boot clock; held for a few
     /// instructions.
     used_until_ms: Mutex<BTreeMap<Subject, i64>>,
 }
 
 impl Pace {
+    /// Of asking for elevations.
+    pub(crate) const fn of_asking() -> Self {
+        Self::every(ASK_EVERY_MS)
+    }
+
+    /// Of waiting for what becomes of them.
+    pub(crate) const fn of_waiting() -> Self {
+        Self::every(WAIT_EVERY_MS)
+    }
+
+    const fn every(every_ms: i64) -> Self {
+        Self {
+            every_ms,
+            used_until_ms: Mutex::new(BTreeMap::new()),
+        }
+    }
+
     /// Uses up one ask of a subject.
     ///
     /// # Errors
@@ -28,8 +45,9 @@ impl Pace {
         let used = self.used_until_ms.lock();
         let mut used = used.unwrap_or_else(PoisonError::into_inner);
         let until_ms = used.get(subject).copied().unwrap_or(now_ms).max(now_ms);
-        let next_ms = until_ms.saturating_add(ONE_MORE_EVERY_MS);
-        let over_ms = next_ms.saturating_sub(now_ms.saturating_add(AT_ONCE_MS));
+        let at_once_ms = self.every_ms.saturating_mul(AT_ONCE);
+        let next_ms = until_ms.saturating_add(self.every_ms);
+        let over_ms = next_ms.saturating_sub(now_ms.saturating_add(at_once_ms));
         if 0 < over_ms {
             let wait_s = over_ms.div_euclid(1_000).saturating_add(1);
             return Err(u32::try_from(wait_s).unwrap_or(u32::MAX));
@@ -44,9 +62,11 @@ impl Pace {
     }
 }
 
-const ONE_MORE_EVERY_MS: i64 = 6_000;
-/// Ten in a row.
-const AT_ONCE_MS: i64 = 10 * ONE_MORE_EVERY_MS;
+const ASK_EVERY_MS: i64 = 6_000;
+/// Several may wait for one elevation, each for as long as a wait lasts.
+const WAIT_EVERY_MS: i64 = 1_000;
+/// So many in a row.
+const AT_ONCE: i64 = 10;
 /// More than one host has; beyond it the server's own bounds hold alone.
 const SUBJECTS_MAX: usize = 4_096;
 
@@ -62,7 +82,7 @@ mod tests {
             "spiffe://td/a".parse().unwrap(),
             "spiffe://td/b".parse().unwrap(),
         );
-        let pace = Pace::default();
+        let pace = Pace::of_asking();
         for _ in 0..10 {
             assert_eq!(pace.ask(&a, &clock), Ok(()));
         }

@@ -184,6 +184,8 @@ impl View<'_> {
         }
         match self.shelf.roots(of) {
             Some(roots) => Offer::Ready(Secret::Roots(roots.clone(), self.validator)),
+            // Told and not among them: nobody vouches for that trust domain any more.
+            None if *of != self.holdings.bundles.own => self.nobody(Offer::Awaited),
             None => Offer::Awaited,
         }
     }

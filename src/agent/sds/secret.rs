@@ -86,7 +86,7 @@ impl Content for Secret {
             }
             Self::Svid(svid) => Type::TlsCertificate(TlsCertificate {
                 certificate_chain: Some(inline(svid.chain_pem.clone())),
-                private_key: Some(inline(Bytes::copy_from_slice(svid.key_pem.as_bytes()))),
+                private_key: Some(inline(Bytes::from_owner(KeyOf(svid.clone())))),
             }),
         };
         let secret = Message {
@@ -156,6 +156,15 @@ fn spiffe(all: &[Roots]) -> CertificateValidationContext {
 const fn inline(bytes: Bytes) -> DataSource {
     DataSource {
         specifier: Some(Specifier::InlineBytes(bytes)),
+    }
+}
+
+/// The key inside its SVID, so that no message holds a copy that nobody wipes.
+struct KeyOf(Arc<Svid>);
+
+impl AsRef<[u8]> for KeyOf {
+    fn as_ref(&self) -> &[u8] {
+        self.0.key_pem.as_bytes()
     }
 }
 

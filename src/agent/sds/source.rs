@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use crate::agent::caller::{Caller, attest};
+use crate::agent::caller::{Caller, Look, attest};
 use crate::agent::holdings::{Holdings, Wants};
 use crate::agent::keeper::{Ending, Following};
 use crate::agent::sds::Validator;
@@ -46,7 +46,7 @@ impl<P: Caller> Secrets<P> {
     /// When he cannot be attested, or the agent is ending.
     pub(super) async fn follow(desk: &Arc<Desk>, caller: P, delta: bool) -> Result<Self, Status> {
         let sight = desk.keeper.sight();
-        let selectors = attest(&caller).await?;
+        let selectors = attest(&caller, Look::Anew).await?;
         let holder = caller.holder();
         let following = desk.keeper.follow(selectors.clone(), holder).await;
         let mut following = following.map_err(ending)?;
@@ -88,17 +88,22 @@ impl<P: Caller> Source for Secrets<P> {
 
     /// Follows anew when the selectors differ: the holdings that come with that fit them, while
     /// those of before may still stand in this stream's way.
-    async fn attest(&mut self) -> Result<(), Status> {
+    async fn attest(&mut self, look: Look) -> Result<(), Status> {
         let sight = self.desk.keeper.sight();
-        let selectors = attest(&self.caller).await?;
+        let selectors = attest(&self.caller, look).await?;
         if selectors == self.selectors {
-            self.following.attested_by(sight);
+            // What was seen lately may have been seen by other needs.
+            if look == Look::Anew {
+                self.following.attested_by(sight);
+            }
             return Ok(());
         }
         let holder = self.caller.holder();
         let following = self.desk.keeper.follow(selectors.clone(), holder).await;
         self.following = following.map_err(ending)?;
-        self.following.attested_by(sight);
+        if look == Look::Anew {
+            self.following.attested_by(sight);
+        }
         self.selectors = selectors;
         self.wants = Wants::Nothing;
         Ok(())
@@ -106,7 +111,7 @@ impl<P: Caller> Source for Secrets<P> {
 
     async fn refresh(&mut self, subscriptions: &mut Subscriptions) -> Result<(), Status> {
         if self.following.is_outdated() {
-            self.attest().await?;
+            self.attest(Look::Anew).await?;
         }
         self.holdings = self.following.now();
         self.shelf = self.desk.shelf(&self.holdings.bundles);
@@ -117,6 +122,10 @@ impl<P: Caller> Source for Secrets<P> {
             self.wants = wants;
         }
         Ok(())
+    }
+
+    fn serves_nobody(&self) -> bool {
+        self.holdings.told && self.holdings.identities.is_empty()
     }
 
     fn everything(&self) -> Vec<Arc<str>> {

@@ -1,7 +1,10 @@
 //! Seats: how many connections there may be, in all and of one user.
 //!
-//! Promises: a seat is given back when its connection is dropped; some are kept for root, so that
-//! an operator gets in when everybody else has filled the rest.
+//! Promises: a seat is given back when its holder is dropped; some are kept for root, so that an
+//! operator gets in when everybody else has filled the rest. All seats together leave descriptors
+//! for everything else that the process does.
+//! Refuses: to let root take more than a user may and what is kept for it: root of a container is
+//! root by its number too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +16,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 pub(crate) struct SeatLimits {
     /// Connections of everybody together.
     pub(crate) all_max: usize,
-    /// Connections of one user; root has no such bound.
+    /// Connections of one user; root has those that are kept for it beside them.
     pub(crate) of_uid_max: usize,
     /// Out of all, those that only root gets.
     pub(crate) for_root: usize,
@@ -21,7 +24,7 @@ pub(crate) struct SeatLimits {
 
 /// The seats of one socket.
 #[derive(Debug)]
-pub(super) struct Seats {
+pub(crate) struct Seats {
     limits: SeatLimits,
     taken: Mutex<Taken>,
 }
@@ -34,16 +37,31 @@ struct Taken {
 
 /// One seat.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     uid: u32,
     seats: Arc<Seats>,
 }
 
 /// Which bound is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(crate) enum Full {
+    /// Of everybody together.
     All,
+    /// Of this user.
     OfUid,
+}
+
+impl SeatLimits {
+    /// What fits into so many open files, with as much for each of the sockets there may be.
+    pub(crate) fn within(self, files: usize) -> Self {
+        let left = files.saturating_sub(FILES_KEPT) / (SOCKETS * FILES_OF_SEAT);
+        let all_max = self.all_max.min(left).max(SEATS_LEAST);
+        Self {
+            all_max,
+            of_uid_max: self.of_uid_max.min(all_max / 2),
+            for_root: self.for_root.min(all_max / 4),
+        }
+    }
 }
 
 impl Default for SeatLimits {
@@ -69,7 +87,8 @@ pub(super) fn may_open_files() {
 }
 
 impl Seats {
-    pub(super) fn new(limits: SeatLimits) -> Arc<Self> {
+    /// Seats that are all free.
+    pub(crate) fn new(limits: SeatLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
             taken: Mutex::default(),
@@ -78,15 +97,20 @@ impl Seats {
 
     /// A seat for this user.
     pub(super) fn take(self: &Arc<Self>, uid: u32) -> Result<Seat, Full> {
+        self.take_as(uid, uid == ROOT)
+    }
+
+    /// A seat for this user; the kept ones are for root.
+    pub(crate) fn take_as(self: &Arc<Self>, uid: u32, root: bool) -> Result<Seat, Full> {
         let limits = self.limits;
         let mut taken = self.taken();
-        let root = uid == ROOT;
         let kept = if root { 0 } else { limits.for_root };
         if taken.all >= limits.all_max.saturating_sub(kept) {
             return Err(Full::All);
         }
         let of_uid = taken.of_uid.get(&uid).copied().unwrap_or_default();
-        if !root && of_uid >= limits.of_uid_max {
+        let more = if root { limits.for_root } else { 0 };
+        if of_uid >= limits.of_uid_max.saturating_add(more) {
             return Err(Full::OfUid);
         }
         taken.of_uid.insert(uid, of_uid.saturating_add(1));
@@ -128,6 +152,14 @@ const ROOT: u32 = 0;
 const CONNECTIONS_MAX: usize = 16_384;
 const CONNECTIONS_OF_UID_MAX: usize = 1_024;
 const CONNECTIONS_FOR_ROOT: usize = 64;
+/// The workload socket, and the one of Envoy.
+const SOCKETS: usize = 2;
+/// A connection, and the process behind it.
+const FILES_OF_SEAT: usize = 2;
+/// For the server, the state, the programs that are read.
+const FILES_KEPT: usize = 512;
+/// However few files there are.
+const SEATS_LEAST: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +180,27 @@ mod tests {
         let _other = seats.take(8).unwrap();
         drop(first);
         seats.take(7).unwrap();
+    }
+
+    #[test]
+    fn root_of_a_container_takes_no_seat_of_others() {
+        let seats = Seats::new(SeatLimits { all_max: 9, ..FEW });
+        let _root: Vec<_> = (0..3).map(|_| seats.take(0).unwrap()).collect();
+        assert_eq!(seats.take(0).unwrap_err(), Full::OfUid);
+        assert_eq!(seats.take_as(0, false).unwrap_err(), Full::OfUid);
+        seats.take(7).unwrap();
+    }
+
+    #[test]
+    fn seats_leave_files_for_the_rest() {
+        for files in [0, 512, 1_024, 4_096, 65_536, usize::MAX] {
+            let limits = SeatLimits::default().within(files);
+            let taken = limits.all_max * SOCKETS * FILES_OF_SEAT;
+            let few = limits.all_max == SEATS_LEAST;
+            assert!(few || taken + FILES_KEPT <= files, "{files}: {limits:?}");
+            assert!(limits.for_root < limits.all_max && 0 < limits.of_uid_max);
+        }
+        assert_eq!(SeatLimits::default().within(1 << 20), SeatLimits::default());
     }
 
     #[test]

@@ -334,7 +334,7 @@ fn served(incoming: Incoming) -> (TaskTracker, tokio_util::sync::DropGuard) {
         let peer = request
             .extensions()
             .get::<crate::agent::local_caller::LocalCaller>();
-        match peer.map(|peer| peer.uid()) {
+        match peer.map(crate::agent::local_caller::LocalCaller::uid) {
             Some(0) => Ok(request),
             Some(_) | None => Err(tonic::Status::permission_denied("")),
         }

@@ -1,7 +1,7 @@
 //! The access-log service of Envoy.
 //!
 //! Promises: reads until the Envoy ends, and answers nothing, as the protocol has it; a reporter
-//! has an entry at this agent.
+//! has an entry at this agent, and what he tells is kept in the name of his default identity.
 //! Refuses: callers without one: a use keeps an elevation from being ended as unused.
 
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::agent::caller::{Caller, attest, caller_of};
+use crate::agent::caller::{Caller, Look, attest, caller_of};
 use crate::agent::keeper::Keeper;
 use crate::agent::uses::Uses;
 use crate::agent::xds::{Service, Streams};
@@ -51,7 +51,7 @@ impl<P: Caller> AccessLogs<P> {
 
     /// The caller's default identity, when an entry fits him; waits until the server has told.
     async fn identity(&self, caller: &P) -> Result<Option<Subject>, Status> {
-        let selectors = attest(caller).await?;
+        let selectors = attest(caller, Look::Anew).await?;
         let ending = |_| Status::unavailable("the agent is ending");
         let following = self.keeper.follow(selectors, caller.holder()).await;
         let mut following = following.map_err(ending)?;
@@ -82,19 +82,19 @@ impl<P: Caller> AccessLogService for AccessLogs<P> {
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(caller.pid(), Service::AccessLog)?;
+        let _place = self.streams.enter(&caller, Service::AccessLog)?;
         let Some(server) = self.identity(&caller).await? else {
             return Err(Status::permission_denied(
                 "no entry fits the caller: register the Envoy that reports",
             ));
         };
         let listeners = self.uses.listeners();
-        let _listening = listeners.listen(server, self.clock.now());
+        let _listening = listeners.listen(server.clone(), Arc::clone(&self.clock));
         let mut messages = request.into_inner();
         loop {
             tokio::select! {
                 message = messages.message() => match message? {
-                    Some(message) => self.uses.read(&message, self.clock.now()),
+                    Some(message) => self.uses.read(&server, &message, self.clock.now()),
                     None => return Ok(Response::new(StreamAccessLogsResponse {})),
                 },
                 () = self.stop.cancelled() => {
@@ -147,7 +147,9 @@ mod tests {
             .await
             .unwrap();
         let taken = stage.uses.take();
-        assert_eq!(taken.into_values().next().unwrap().count, 3);
+        let (server, uses) = taken.into_iter().next().unwrap();
+        assert_eq!(server.to_string(), "spiffe://td.test/ns/shop/sa/web");
+        assert_eq!(uses.into_values().next().unwrap().count, 3);
     }
 
     #[tokio::test]

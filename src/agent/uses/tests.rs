@@ -84,10 +84,19 @@ fn uses() -> Uses {
     Uses::of("td.test".parse().unwrap())
 }
 
+fn server() -> Subject {
+    "spiffe://td.test/ns/data/sa/db".parse().unwrap()
+}
+
+/// What the one server of these tests told.
+fn taken(uses: &Uses) -> BySubject {
+    uses.take().remove(&server()).unwrap_or_default()
+}
+
 fn counted(message: &StreamAccessLogsMessage) -> u64 {
     let uses = uses();
-    uses.read(message, at(NOW_S));
-    uses.take().values().map(|one| one.count).sum()
+    uses.read(&server(), message, at(NOW_S));
+    taken(&uses).values().map(|one| one.count).sum()
 }
 
 #[test]
@@ -141,9 +150,9 @@ fn uses_of_one_scope_become_one_and_are_taken_once() {
         seconds: NOW_S - 5,
         nanos: 0,
     });
-    uses.read(&http(later, 200), at(NOW_S));
-    uses.read(&http(common(&[ELEVATED], 1), 200), at(NOW_S));
-    let taken = uses.take();
+    uses.read(&server(), &http(later, 200), at(NOW_S));
+    uses.read(&server(), &http(common(&[ELEVATED], 1), 200), at(NOW_S));
+    let taken = taken(&uses);
     let of = (
         "spiffe://td.test/ns/shop/sa/web".parse().unwrap(),
         "db.read".parse().unwrap(),
@@ -153,11 +162,11 @@ fn uses_of_one_scope_become_one_and_are_taken_once() {
         last: at(NOW_S - 2),
         count: 2,
     };
-    assert_eq!(taken, [(of, wanted)].into());
+    assert_eq!(taken, BySubject::from([(of, wanted)]));
     assert!(uses.take().is_empty());
-    uses.give_back(taken.clone(), at(0));
-    uses.read(&http(common(&[ELEVATED], 1), 200), at(NOW_S));
-    assert_eq!(uses.take().into_values().next().unwrap().count, 3);
+    uses.give_back(&server(), taken, at(0));
+    uses.read(&server(), &http(common(&[ELEVATED], 1), 200), at(NOW_S));
+    assert_eq!(self::taken(&uses).into_values().next().unwrap().count, 3);
 }
 
 #[test]
@@ -165,8 +174,8 @@ fn a_stream_that_goes_on_is_used_until_now_and_counts_when_it_ends() {
     let uses = uses();
     let mut running = common(&[ELEVATED], 1);
     running.access_log_type = AccessLogType::DownstreamPeriodic.into();
-    uses.read(&http(running.clone(), 200), at(NOW_S));
-    let one = uses.take().into_values().next().unwrap();
+    uses.read(&server(), &http(running.clone(), 200), at(NOW_S));
+    let one = taken(&uses).into_values().next().unwrap();
     assert_eq!((one.last, one.count), (at(NOW_S - 7), 0));
 }
 
@@ -186,23 +195,34 @@ fn no_time_that_a_reporter_tells_lies_in_the_future() {
             nanos,
         });
         let uses = uses();
-        uses.read(&http(hostile, 200), at(NOW_S));
-        let one = uses.take().into_values().next().unwrap();
+        uses.read(&server(), &http(hostile, 200), at(NOW_S));
+        let one = taken(&uses).into_values().next().unwrap();
         assert!(one.first <= one.last && one.last <= at(NOW_S), "{one:?}");
     }
 }
 
 #[test]
-fn so_many_wait_and_no_more() {
+fn so_many_of_each_server_wait_and_what_is_lost_is_his_loss_alone() {
     let uses = uses();
-    for count in 0..WAITING_MAX + 50 {
+    let other: Subject = "spiffe://td.test/ns/data/sa/other".parse().unwrap();
+    let listen = |server: &Subject| {
+        uses.listeners().listen(
+            server.clone(),
+            Arc::new(crate::time::ManualClock::new(at(1))),
+        )
+    };
+    let _listening = [listen(&server()), listen(&other)];
+    for count in 0..WAITING_OF_SERVER_MAX + 50 {
         let name = format!("spiffe://td.test/sa/{count}/scope/db.read");
-        uses.read(&http(common(&[&name], 1), 200), at(NOW_S));
+        uses.read(&server(), &http(common(&[&name], 1), 200), at(NOW_S));
     }
+    uses.read(&other, &http(common(&[ELEVATED], 1), 200), at(NOW_S));
+    let since = [(server(), at(NOW_S)), (other.clone(), at(1))];
+    assert_eq!(uses.listeners().since(), since.into());
     // Those that wait go on to count.
     let first = "spiffe://td.test/sa/0/scope/db.read";
-    uses.read(&http(common(&[first], 1), 200), at(NOW_S));
-    let taken = uses.take();
-    assert_eq!(taken.len(), WAITING_MAX);
+    uses.read(&server(), &http(common(&[first], 1), 200), at(NOW_S));
+    let taken = taken(&uses);
+    assert_eq!(taken.len(), WAITING_OF_SERVER_MAX);
     assert_eq!(taken.values().map(|one| one.count).max(), Some(2));
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use prost_types::Any;
 use tonic::Status;
 
+use crate::agent::caller::Look;
 use crate::agent::holdings::Generation;
 use crate::agent::xds::{Digest, Subscription, Subscriptions};
 use crate::proto::core::Node;
@@ -32,7 +33,7 @@ pub(crate) trait Content {
         None
     }
 
-    /// Whether whoever gets it can do more than before.
+    /// Whether whoever gets it can do more than without it.
     fn raises_rights(&self) -> bool;
 }
 
@@ -60,14 +61,17 @@ pub(crate) trait Source: Send + 'static {
     /// Reads what a client says of himself; only the first is taken.
     fn node(&mut self, node: &Node);
 
-    /// Attests the caller anew, and holds what fits what he shows now.
-    fn attest(&mut self) -> impl Future<Output = Result<(), Status>> + Send;
+    /// Attests the caller, and holds what fits what he shows.
+    fn attest(&mut self, look: Look) -> impl Future<Output = Result<(), Status>> + Send;
 
     /// Takes up what is newest, and says further down what the subscriptions want.
     fn refresh(
         &mut self,
         subscriptions: &mut Subscriptions,
     ) -> impl Future<Output = Result<(), Status>> + Send;
+
+    /// Whether this caller is to be given nothing, as far as anybody can tell now.
+    fn serves_nobody(&self) -> bool;
 
     /// The names that a subscription to everything means now.
     fn everything(&self) -> Vec<Arc<str>>;

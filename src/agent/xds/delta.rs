@@ -122,7 +122,7 @@ fn give<C: Content>(name: &str, content: &C, subscription: &mut Subscription) ->
     if known {
         return None;
     }
-    subscription.give(version, content.ends(), content.raises_rights());
+    subscription.give(version, content.ends());
     Some(Resource {
         version: version.to_string(),
         resource: Some(content.encode(name)),

@@ -2,7 +2,8 @@
 //!
 //! Promises: it is driven by whoever reads its responses: a client that does not read makes
 //! nothing grow, and is told the newest when he reads again. It ends with the client, with the
-//! agent, and when the caller can no longer be attested.
+//! agent, and when the caller can no longer be attested; after a while also when he asks for nothing
+//! or no entry fits him.
 //! Refuses: a task of its own.
 
 use std::pin::Pin;
@@ -10,18 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
+use futures_util::future::OptionFuture;
 use futures_util::stream;
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use crate::agent::caller::Look;
 use crate::agent::xds::dialect::{Dialect, Moment};
 use crate::agent::xds::streams::Place;
-use crate::agent::xds::{Content, Offer, Source, Subscriptions};
+use crate::agent::xds::{Content, Offer, Source, Subscriptions, Version};
 
 /// What a client reads.
 pub(crate) type Responses<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
 
-/// The responses to `requests`. The caller has just been attested.
+/// The responses to `requests`.
 pub(crate) fn open<D: Dialect, S: Source>(
     source: S,
     requests: Streaming<D::Request>,
@@ -39,7 +43,8 @@ pub(crate) fn open<D: Dialect, S: Source>(
         stop,
         phase: Phase::Silent,
         known: false,
-        attested: true,
+        attested: false,
+        for_nobody: None,
     };
     Box::pin(stream::unfold(session, |mut session| async move {
         let response = session.next().await?;
@@ -60,6 +65,8 @@ struct Session<D: Dialect, S> {
     known: bool,
     /// Whether nothing was waited for since the caller was attested.
     attested: bool,
+    /// Runs while the stream is of no use to its caller.
+    for_nobody: Option<Pin<Box<Sleep>>>,
 }
 
 /// How far a stream is.
@@ -97,8 +104,10 @@ impl<D: Dialect, S: Source> Session<D, S> {
                 self.subscriptions.widen(self.source.everything());
             }
             let offers = self.offers();
-            if !self.attested && self.raises_rights(&offers) {
-                self.source.attest().await?;
+            if !self.attested
+                && let Some(look) = self.look(&offers)
+            {
+                self.source.attest(look).await?;
                 self.attested = true;
                 continue;
             }
@@ -125,21 +134,34 @@ impl<D: Dialect, S: Source> Session<D, S> {
             .collect()
     }
 
-    /// Whether something would go out that this stream was not given before.
-    fn raises_rights(&mut self, offers: &[(Arc<str>, Offer<S::Content>)]) -> bool {
-        offers.iter().any(|(name, offer)| match offer {
-            Offer::Absent | Offer::Awaited | Offer::Deciding => false,
-            Offer::Ready(content) => self.subscriptions.get_mut(name).is_some_and(|one| {
-                let held = one.given.map(crate::agent::xds::Version::digest);
-                let new = one.unanswered || held != Some(content.digest());
-                new && content.raises_rights() && !one.raised
-            }),
-        })
+    /// How the caller is to be looked at before these go out: also for another certificate under
+    /// a name that he was given one for, for he may have become another since.
+    fn look(&mut self, offers: &[(Arc<str>, Offer<S::Content>)]) -> Option<Look> {
+        let looks = offers.iter().filter_map(|(name, offer)| {
+            let Offer::Ready(content) = offer else {
+                return None;
+            };
+            let one = self.subscriptions.get_mut(name)?;
+            let held = one.given.map(Version::digest);
+            let goes_out = one.unanswered || held != Some(content.digest());
+            let begins = one.unanswered || held.is_none();
+            let look = if begins { Look::Anew } else { Look::Lately };
+            (goes_out && content.raises_rights()).then_some(look)
+        });
+        looks.max()
     }
 
     async fn wait(&mut self) -> Result<(), Status> {
         let wake = self.wake();
         let sleep = wake.unwrap_or_default();
+        let silent = self.phase == Phase::Silent;
+        if !silent && !self.source.serves_nobody() {
+            self.for_nobody = None;
+        } else if self.for_nobody.is_none() {
+            let longest = self.place.for_nobody();
+            self.for_nobody = Some(Box::pin(tokio::time::sleep(longest)));
+        }
+        let for_nobody = OptionFuture::from(self.for_nobody.as_mut());
         tokio::select! {
             request = self.requests.message() => match request? {
                 Some(request) => self.hear(request)?,
@@ -150,14 +172,21 @@ impl<D: Dialect, S: Source> Session<D, S> {
                 self.attested = false;
             }
             () = tokio::time::sleep(sleep), if wake.is_some() => self.attested = false,
+            Some(()) = for_nobody => {
+                return Err(if silent {
+                    Status::deadline_exceeded("nothing was asked for on this stream")
+                } else {
+                    Status::permission_denied("no entry fits the caller: register him")
+                });
+            }
             () = self.stop.cancelled() => return Err(Status::unavailable(ENDING)),
         }
         Ok(())
     }
 
     fn hear(&mut self, request: D::Request) -> Result<(), Status> {
-        // What was attested when the stream opened holds for what is asked with it.
-        self.attested &= self.phase == Phase::Silent;
+        // Also the first request may come hours after the stream.
+        self.attested = false;
         self.phase = Phase::Talking;
         if let Some(node) = D::node(&request).filter(|_| !self.known) {
             self.known = true;

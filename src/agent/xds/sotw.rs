@@ -111,7 +111,7 @@ impl Dialect for Sotw {
         let mut resources = Vec::new();
         for (name, content, of_name) in ready {
             if let Some(subscription) = subscriptions.get_mut(&name) {
-                subscription.give(of_name, content.ends(), content.raises_rights());
+                subscription.give(of_name, content.ends());
             }
             resources.push(content.encode(&name));
         }

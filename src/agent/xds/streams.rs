@@ -1,6 +1,7 @@
 //! The streams that are open: how many, whose, and how far each is.
 //!
-//! Promises: at most so many in all and for each process; a stream that ends is not shown any
+//! Promises: at most so many in all, for each user and for each process, and some that only root
+//! gets; one that asks for nothing, or whose caller has no entry, ends after a while. A stream that ends is not shown any
 //! more. What a client refused is shown until it accepts something newer: it goes on with what it
 //! had.
 //! Refuses: resources themselves; only names and versions are kept here.
@@ -8,9 +9,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tonic::Status;
 
+use crate::agent::caller::Caller;
 use crate::agent::xds::dialect::{Heard, bounded};
 use crate::metric::agent_table::{ANSWERS, RESPONSES, STREAMS_OPEN, STREAMS_REFUSED};
 use crate::metric::{Counter, Gauge, Many, One, Sheet};
@@ -29,8 +32,14 @@ pub(crate) struct Streams {
 pub(crate) struct StreamsMax {
     /// In all.
     pub(crate) all: usize,
+    /// Of one user; also of root, who may be any container's.
+    pub(crate) of_uid: usize,
     /// Of one process.
     pub(crate) of_process: usize,
+    /// Out of all, those that only root gets.
+    pub(crate) for_root: usize,
+    /// How long one stays whose caller no entry fits, or who asks for nothing.
+    pub(crate) for_nobody: Duration,
 }
 
 /// Which service a stream is of.
@@ -59,11 +68,13 @@ struct Open {
     next: u64,
     rows: BTreeMap<u64, Row>,
     processes: BTreeMap<u32, usize>,
+    users: BTreeMap<u32, usize>,
 }
 
 #[derive(Debug, Default)]
 struct Row {
     pid: u32,
+    uid: u32,
     node: Box<str>,
     names: Vec<Arc<str>>,
     sent: Box<str>,
@@ -102,14 +113,27 @@ impl Streams {
         self.metrics.answers.on(sheet);
     }
 
-    /// Takes a place for a stream of this process.
+    /// Takes a place for a stream of this caller.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn enter(self: &Arc<Self>, pid: u32, service: Service) -> Result<Place, Status> {
+    pub(crate) fn enter<P: Caller>(
+        self: &Arc<Self>,
+        caller: &P,
+        service: Service,
+    ) -> Result<Place, Status> {
+        self.enter_of(caller.uid(), caller.pid(), service)
+    }
+
+    fn enter_of(self: &Arc<Self>, uid: u32, pid: u32, service: Service) -> Result<Place, Status> {
         let mut open = self.lock();
         let of_process = open.processes.get(&pid).copied().unwrap_or_default();
-        if self.max.all <= open.rows.len() || self.max.of_process <= of_process {
+        let of_uid = open.users.get(&uid).copied().unwrap_or_default();
+        let kept = if uid == ROOT { 0 } else { self.max.for_root };
+        if self.max.all.saturating_sub(kept) <= open.rows.len()
+            || self.max.of_uid <= of_uid
+            || self.max.of_process <= of_process
+        {
             drop(open);
             self.metrics.refused.add();
             return Err(Status::resource_exhausted(
@@ -120,10 +144,12 @@ impl Streams {
         open.next = id.wrapping_add(1);
         let row = Row {
             pid,
+            uid,
             ..Row::default()
         };
         open.rows.insert(id, row);
-        *open.processes.entry(pid).or_default() = of_process.saturating_add(1);
+        open.processes.insert(pid, of_process.saturating_add(1));
+        open.users.insert(uid, of_uid.saturating_add(1));
         drop(open);
         self.metrics.open.shift(service.label(), 1);
         Ok(Place {
@@ -151,6 +177,11 @@ impl Place {
     /// The number of the stream; no other has it while the agent runs.
     pub(crate) const fn stream(&self) -> u64 {
         self.id
+    }
+
+    /// How long it stays where its caller has no right to anything.
+    pub(super) fn for_nobody(&self) -> Duration {
+        self.streams.max.for_nobody
     }
 
     pub(super) fn known_as(&self, node: &str) {
@@ -209,16 +240,21 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.streams.lock();
-        let row = open.rows.remove(&self.id);
-        let process = row.map(|row| open.processes.entry(row.pid));
-        if let Some(Entry::Occupied(mut count)) = process {
-            *count.get_mut() = count.get().saturating_sub(1);
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if let Some(row) = open.rows.remove(&self.id) {
+            count_down(&mut open.processes, row.pid);
+            count_down(&mut open.users, row.uid);
         }
         drop(open);
         self.streams.metrics.open.shift(self.service.label(), -1);
+    }
+}
+
+fn count_down(counts: &mut BTreeMap<u32, usize>, of: u32) {
+    if let Entry::Occupied(mut count) = counts.entry(of) {
+        *count.get_mut() = count.get().saturating_sub(1);
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }
 
@@ -249,7 +285,10 @@ impl Default for StreamsMax {
     fn default() -> Self {
         Self {
             all: STREAMS_MAX,
+            of_uid: STREAMS_OF_UID_MAX,
             of_process: STREAMS_OF_PROCESS_MAX,
+            for_root: STREAMS_FOR_ROOT,
+            for_nobody: FOR_NOBODY_LONGEST,
         }
     }
 }
@@ -258,6 +297,13 @@ impl Default for StreamsMax {
 const STREAMS_MAX: usize = 20_000;
 /// An Envoy has one for each secret and each place that uses it.
 const STREAMS_OF_PROCESS_MAX: usize = 10_000;
+/// What one host is built for: all its Envoys may be of one user.
+const STREAMS_OF_UID_MAX: usize = 10_000;
+const STREAMS_FOR_ROOT: usize = 500;
+/// An entry that is put a moment after its Envoy began still finds the stream open; who comes
+/// later finds him at the next one, for Envoys connect again.
+const FOR_NOBODY_LONGEST: Duration = Duration::from_mins(1);
+const ROOT: u32 = 0;
 /// How much of a node's id is kept.
 const NODE_BYTES_MAX: usize = 128;
 const NAMES_LOGGED_BYTES_MAX: usize = 256;
@@ -267,31 +313,36 @@ mod tests {
     use super::*;
 
     const FEW: StreamsMax = StreamsMax {
-        all: 3,
+        all: 4,
+        of_uid: 3,
         of_process: 2,
+        for_root: 1,
+        for_nobody: FOR_NOBODY_LONGEST,
     };
 
     #[test]
     fn places_are_few_and_come_back() {
         let streams = Streams::new(FEW);
-        let first = streams.enter(1, Service::Secrets).unwrap();
-        let _second = streams.enter(1, Service::Secrets).unwrap();
-        assert!(
-            streams.enter(1, Service::Secrets).is_err(),
-            "of one process"
-        );
-        let _third = streams.enter(2, Service::Secrets).unwrap();
-        assert!(streams.enter(3, Service::Secrets).is_err(), "in all");
-        drop(first);
-        let again = streams.enter(3, Service::Secrets).unwrap();
-        assert_eq!(again.stream(), 3, "numbers are not used twice");
-        assert_eq!(streams.lock().processes.len(), 3);
+        let enter = |uid, pid| streams.enter_of(uid, pid, Service::Secrets);
+        let first = enter(7, 1).unwrap();
+        let _second = enter(7, 1).unwrap();
+        assert!(enter(7, 1).is_err(), "of one process");
+        let _third = enter(7, 2).unwrap();
+        assert!(enter(7, 3).is_err(), "of one user");
+        assert!(enter(8, 4).is_err(), "the last is root's");
+        let root = enter(0, 5).unwrap();
+        assert!(enter(0, 5).is_err(), "in all");
+        drop((first, root));
+        let again = enter(8, 4).unwrap();
+        assert_eq!(again.stream(), 4, "numbers are not used twice");
+        let open = streams.lock();
+        assert_eq!((open.processes.len(), open.users.len()), (3, 2));
     }
 
     #[test]
     fn a_refusal_is_shown_until_something_is_accepted() {
         let streams = Streams::new(FEW);
-        let mut place = streams.enter(7, Service::Secrets).unwrap();
+        let mut place = streams.enter_of(7, 7, Service::Secrets).unwrap();
         assert_eq!(streams.rows(), [], "it asks for nothing yet");
         place.known_as(&format!("node\n{}", "x".repeat(10_000)));
         place.asks_for(vec!["default".into()]);

@@ -30,8 +30,6 @@ pub(crate) struct Subscription {
     pub(crate) ends: Option<Timestamp>,
     /// Whether the client held something of ours before this stream, as he says.
     pub(crate) held_before: bool,
-    /// Whether this stream was given something that raises rights under it.
-    pub(crate) raised: bool,
     /// Whether the client was told that there is nothing.
     pub(crate) absent: bool,
     /// Whether the client must be answered although there may be nothing new.
@@ -152,10 +150,9 @@ impl Subscriptions {
 
 impl Subscription {
     /// Written down: there it is.
-    pub(crate) const fn give(&mut self, version: Version, ends: Option<Timestamp>, raises: bool) {
+    pub(crate) const fn give(&mut self, version: Version, ends: Option<Timestamp>) {
         self.given = Some(version);
         self.ends = ends;
-        self.raised |= raises;
         self.absent = false;
         self.unanswered = false;
         self.hold_until_ms = None;
@@ -212,7 +209,7 @@ mod tests {
             crate::agent::holdings::Generation(1),
             crate::agent::xds::Digest::of([]),
         );
-        subscriptions.get_mut("a").unwrap().give(given, None, true);
+        subscriptions.get_mut("a").unwrap().give(given, None);
         subscriptions.widen(vec!["c".into()]);
         assert_eq!(names(&subscriptions), ["a", "c", "default"]);
         subscriptions.get_mut("a").unwrap().take();

@@ -77,6 +77,7 @@ fn seen(lines: &[UseLine]) -> Result<Vec<Seen>, Problem> {
 
 fn one(at: &str, line: &UseLine) -> Result<Seen, Problem> {
     let field = |name: &str| format!("{at}.{name}");
+    let server = required(&field("server"), &line.server)?;
     let id: Option<SpiffeId> = optional(&field("spiffe_id"), line.spiffe_id.as_deref())?;
     let subject: Option<Subject> = optional(&field("subject"), line.subject.as_deref())?;
     let scope: Option<Scope> = optional(&field("scope"), line.scope.as_deref())?;
@@ -97,7 +98,7 @@ fn one(at: &str, line: &UseLine) -> Result<Seen, Problem> {
     if used.count == 0 {
         return Err(wrong(&format!("`{}` must be at least 1", field("count"))));
     }
-    Ok(Seen { whom, used })
+    Ok(Seen { server, whom, used })
 }
 
 /// What an access log shows is what proxies let in; a name that protem does not mint is no error.

@@ -76,17 +76,19 @@ impl Follower {
         })
     }
 
-    /// The next news; none when the process is told to stop.
+    /// The next news; none when the process is told to stop. Dropped and called again, it misses
+    /// nothing.
     ///
     /// # Errors
     /// What asking again does not change.
     pub(crate) async fn next(&mut self, screen: &mut Screen) -> anyhow::Result<Option<News>> {
         loop {
-            if let Some(at) = self.resume.take() {
+            if let Some(at) = self.resume {
                 tokio::select! {
                     () = until(&SystemClock, at) => {}
                     () = self.stop.asked() => return Ok(None),
                 }
+                self.resume = None;
             }
             let listened = tokio::select! {
                 listened = listen(&self.endpoint, &mut self.updates) => listened,

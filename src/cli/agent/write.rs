@@ -1,10 +1,11 @@
 //! `protem agent write`: an SVID in a folder, for workloads that do not speak the Workload API.
 //!
 //! Promises: the files are replaced whole and only when they change; the key is readable by its
-//! owner alone, and goes as soon as the SVID is taken back. The command of `--on-change` runs
-//! without a shell, after the files are in place, one at a time and not longer than
-//! [`COMMAND_LONGEST`].
-//! Refuses: an SVID that has ended, and to leave the key of an elevated SVID behind at its own end.
+//! owner alone, and goes as soon as the SVID is taken back, or an elevated one ends while nothing
+//! is heard of the agent. The command of `--on-change` runs without a shell, after the files are in
+//! place, one at a time and not longer than [`COMMAND_LONGEST`].
+//! Refuses: an SVID that has ended, and to leave the key of an elevated SVID behind at its own end:
+//! so `fetch --write`, which does not stay, writes none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,10 @@ use crate::cli::agent::watch::{Follower, News};
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::reach::Reach;
 use crate::cli::screen::{Screen, moment_of, time_of_day};
-use crate::client::keep::{Contents, KeptFolder};
+use crate::client::keep::{Contents, KeptFolder, until};
 use crate::client::{Fetched, FetchedSvid, svid_name};
 use crate::identity::TrustDomain;
-use crate::time::Timestamp;
+use crate::time::{Clock, Seconds, SystemClock, Timestamp};
 
 #[derive(Args)]
 pub(crate) struct Write {
@@ -71,14 +72,18 @@ impl Write {
         let mut follower = Follower::new(self.socket.endpoint()?)?;
         let mut keeping = Keeping::open(&self.out, self.choice)?;
         let ended = loop {
-            let news = match follower.next(screen).await {
-                Ok(Some(news)) => news,
-                Ok(None) => break Ok(Exit::Done),
-                Err(error) => break Err(error),
+            let news = tokio::select! {
+                news = follower.next(screen) => Some(news),
+                () = keeping.over(&SystemClock) => None,
             };
             let changed = match news {
-                News::Held(fetched) => keeping.put(&fetched, Reach::now(), screen)?,
-                News::Lost => keeping.clear(screen)?,
+                None => keeping.clear(OVER, screen)?,
+                Some(Ok(Some(News::Held(fetched)))) => {
+                    keeping.put(&fetched, Reach::now(), screen)?
+                }
+                Some(Ok(Some(News::Lost))) => keeping.clear(TAKEN_BACK, screen)?,
+                Some(Ok(None)) => break Ok(Exit::Done),
+                Some(Err(error)) => break Err(error),
             };
             if let Some(command) = command.as_deref().filter(|_| changed) {
                 run(command, screen).await;
@@ -102,7 +107,8 @@ struct Held {
     chain: String,
     bundle: String,
     federated: BTreeMap<TrustDomain, String>,
-    elevated: bool,
+    /// The last second of an elevated SVID; none for a base one.
+    elevated_until: Option<Timestamp>,
 }
 
 impl Keeping {
@@ -132,6 +138,11 @@ impl Keeping {
                 }
             ))
         })?;
+        if is_elevated(svid) {
+            let words = "nobody would take an elevated SVID away at its end: `protem agent write \
+                         DIR --hint HINT` stays and does";
+            return Err(UsageError(words.to_owned()).into());
+        }
         if !is_good(svid, now) {
             anyhow::bail!("the SVID that came is not valid now: compare the clocks");
         }
@@ -148,7 +159,7 @@ impl Keeping {
     ) -> anyhow::Result<bool> {
         let svid = fetched.pick(self.choice.hint.as_deref());
         let Some(svid) = svid.filter(|svid| is_good(svid, now)) else {
-            return self.clear(screen);
+            return self.clear(TAKEN_BACK, screen);
         };
         if !self.write(svid, fetched)? {
             return Ok(false);
@@ -174,19 +185,27 @@ impl Keeping {
             bundle: &svid.bundle,
             federated: Some(&fetched.federated),
         })?;
-        let name = svid_name(&svid.leaf);
         self.cleared = false;
         self.held = Some(Held {
             chain: svid.chain.clone(),
             bundle: svid.bundle.clone(),
             federated: fetched.federated.clone(),
-            elevated: name.is_ok_and(|(_, name)| name.scope().is_some()),
+            elevated_until: is_elevated(svid).then_some(svid.leaf.tbs().not_after),
         });
         Ok(true)
     }
 
-    /// Takes the key away, once.
-    pub(crate) fn clear(&mut self, screen: &mut Screen) -> anyhow::Result<bool> {
+    /// Returns when an elevated SVID that lies there has ended; its key is then to be taken away.
+    pub(crate) async fn over(&self, clock: &dyn Clock) {
+        match self.held.as_ref().and_then(|held| held.elevated_until) {
+            // A certificate is valid through its last second.
+            Some(last) => until(clock, last.plus(Seconds::new(1))).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the key away, once, and says why.
+    pub(crate) fn clear(&mut self, why: &str, screen: &mut Screen) -> anyhow::Result<bool> {
         self.held = None;
         if self.cleared {
             return Ok(false);
@@ -195,7 +214,7 @@ impl Keeping {
         self.cleared = true;
         let path = self.folder.path().display();
         screen.say(&format!(
-            "{}  the agent gives no such SVID: no key in `{path}`",
+            "{}  {why}: no key in `{path}`",
             time_of_day(Reach::now())
         ));
         Ok(true)
@@ -203,13 +222,21 @@ impl Keeping {
 
     /// The end of this process: an elevated SVID has nobody any more who would take it away.
     fn leave(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
-        if self.held.as_ref().is_some_and(|held| held.elevated) {
+        if self
+            .held
+            .as_ref()
+            .is_some_and(|held| held.elevated_until.is_some())
+        {
             self.folder.clear()?;
             let path = self.folder.path().display();
             screen.say(&format!("removed the key from `{path}`"));
         }
         Ok(())
     }
+}
+
+fn is_elevated(svid: &FetchedSvid) -> bool {
+    svid_name(&svid.leaf).is_ok_and(|(_, name)| name.scope().is_some())
 }
 
 fn is_good(svid: &FetchedSvid, now: Timestamp) -> bool {
@@ -248,4 +275,7 @@ pub(crate) fn words_of(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(words)
 }
 
+/// Why a key goes.
+pub(crate) const TAKEN_BACK: &str = "the agent gives no such SVID";
+pub(crate) const OVER: &str = "the elevated SVID has ended";
 const COMMAND_LONGEST: Duration = Duration::from_mins(1);

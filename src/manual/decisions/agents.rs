@@ -46,6 +46,27 @@
 //! again for a minute. Price: a state-of-the-world subscription, which never ends, opens once in
 //! its life.
 //!
+//! # What waits is judged anew when a policy comes into force
+//!
+//! And when minting is released, and at a start: with nobody as the speaker, the subject's own
+//! question, without an address. What is permitted becomes approved, so that agents hear of it;
+//! what is not waits on and lapses by its own clock. A mint asks again with the caller's facts, so
+//! that an approval by itself opens nothing.
+//!
+//! # An agent that has just started takes nothing away
+//!
+//! From a client that comes back: it does not know yet what that client may hold. An elevated SVID
+//! is removed only when the server has told that nothing is open for it.
+//!
+//! # A denial never ends before its time
+//!
+//! What a server that has just started does not tell is not taken for lifted. A message that cannot
+//! be understood takes away what it is about: nothing older and wider may stay.
+//!
+//! # The last certificate of a right is not renewed
+//!
+//! Where what is held ends within two seconds of the right, a successor would live no longer.
+//!
 //! # Who may connect, and what a connection is worth
 //!
 //! Both sockets are 0666: attestation decides, a mode would be a second fence. The connection ends

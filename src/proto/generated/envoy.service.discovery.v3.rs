@@ -17,6 +17,7 @@ pub struct DiscoveryRequest {
     >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct DiscoveryResponse {
     #[prost(string, tag = "1")]
     pub version_info: ::prost::alloc::string::String,
@@ -54,6 +55,7 @@ pub struct DeltaDiscoveryRequest {
     >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct DeltaDiscoveryResponse {
     #[prost(string, tag = "1")]
     pub system_version_info: ::prost::alloc::string::String,
@@ -67,6 +69,7 @@ pub struct DeltaDiscoveryResponse {
     pub removed_resources: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Resource {
     #[prost(string, tag = "1")]
     pub version: ::prost::alloc::string::String,

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::attestation::Entry;
+use crate::attestation::{AGENT_ENTRIES_MAX, Entry};
 use crate::elevation::Elevation;
 use crate::id::{ElevationId, EntryId};
 use crate::identity::Subject;
@@ -45,15 +45,12 @@ impl Told {
         self.entries.contains_key(subject)
     }
 
-    /// The entry that the subject had before this one, which came in its place.
+    /// The entry that the subject had before this one, which came in its place. With it the agent
+    /// drops what was open for the subject, so that is to be told again.
     pub(crate) fn other_entry(&mut self, entry: &Entry) -> Option<EntryId> {
-        let told = self.entries.get(&entry.terms.subject)?;
-        let other = told.id;
-        if other == entry.id {
-            return None;
-        }
-        self.entries.remove(&entry.terms.subject);
-        Some(other)
+        let subject = &entry.terms.subject;
+        let is_other = self.entries.get(subject)?.id != entry.id;
+        is_other.then(|| self.forget(subject)).flatten()
     }
 
     /// Whether the entry is new for the agent; from now on it is not.
@@ -126,5 +123,4 @@ impl Told {
     }
 }
 
-/// The most entries that name one agent: more than processes fit on a host.
-const ENTRIES_MAX: usize = 65_536;
+const ENTRIES_MAX: usize = AGENT_ENTRIES_MAX;

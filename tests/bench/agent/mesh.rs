@@ -1,8 +1,8 @@
 //! Real Envoys with the configuration of `deploy/demo`, each a process of a group of its own, and
 //! a client's side of them.
 //!
-//! Promises: the system chooses each port; nothing outlives its mesh, and what a process said stands
-//! in a failure.
+//! Promises: the system chooses each port; nothing outlives its mesh, and what a process said
+//! stands in a failure.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

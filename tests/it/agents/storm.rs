@@ -12,7 +12,7 @@ use protem::service::agents::{Telling, Watch};
 use protem::service::elevate::ElevateRequest;
 use protem::service::issue::IssueRequest;
 use protem::service::revoke::Target;
-use protem::service::{Call, Service};
+use protem::service::{Call, Service, ServiceError};
 use protem::store::EventFilter;
 use protem::time::{Clock as _, Seconds};
 use protem::wire::elevation::{ElevationQuery, ElevationRequest};
@@ -175,6 +175,36 @@ async fn whoever_opens_and_loses_at_once_hears_of_the_end() {
     assert_eq!((told.id, told.state.name()), (id, StateName::Ended));
 }
 
+/// The agent drops what is open for a subject whose entry is removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_was_removed_and_put_again_brings_what_is_open_once_more() {
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let request = ElevateRequest {
+        subject: Some(WEB.parse().unwrap()),
+        ..asked("db.read")
+    };
+    let opened = world.service.elevate(&agent.call, request).await.unwrap();
+    let mut watch = world.service.watch(&agent.call, false).await.unwrap();
+    let (mut seen, mut ids) = (Seen::default(), BTreeMap::new());
+    until_ready(&mut watch, &mut seen, &mut ids).await;
+    let (service, operator) = (&world.service, &world.operator);
+    let before = ids.into_keys().next().unwrap().parse().unwrap();
+    service.remove_entry(operator, before).await.unwrap();
+    service.put_entry(operator, served(WEB)).await.unwrap();
+    let Telling::EntryRemoved(removed) = watch.next().await.unwrap() else {
+        panic!("the entry that was told is gone")
+    };
+    assert_eq!(removed, before);
+    let Telling::Entry(_) = watch.next().await.unwrap() else {
+        panic!("another came in its place")
+    };
+    let Telling::Elevation(told) = watch.next().await.unwrap() else {
+        panic!("what is open for it comes with it")
+    };
+    assert_eq!(told.id, opened.elevation.id);
+}
+
 /// Fingerprints of all certificates of elevations that ended early.
 async fn issued_and_lost(world: &World) -> BTreeSet<String> {
     let find = async |kind: &str| {
@@ -285,6 +315,56 @@ async fn the_kill_switch_denies_every_certificate_also_after_a_start() {
     opened.service.sweep().await.unwrap();
     let after = stands(&opened.service, &agent.call).await;
     assert!(after.denied.is_empty(), "{:?}", clock.now());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_running_holder_has_so_many_living_certificates_of_one_elevation() {
+    let world = World::new().await;
+    let web = world.holder(WEB).await;
+    world.elevate(&web, "db.read").await.unwrap();
+    for _ in 0..64 {
+        world.mint(&web, "db.read").await.unwrap();
+    }
+    let refused = world.mint(&web, "db.read").await.unwrap_err();
+    let ServiceError::TooMany { code, wait } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(code, "too_many_living");
+    world.clock.advance(wait);
+    world.mint(&web, "db.read").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_knows_every_denial_before_anybody_is_told() {
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let web = world.holder(WEB).await;
+    // More than one round looks up.
+    for _ in 0..65 {
+        let opened = join_all((0..16).map(|_| world.elevate(&web, "db.read"))).await;
+        let ended = opened.into_iter().map(async |opened| {
+            let id = opened.unwrap().elevation.id;
+            let request = IssueRequest {
+                elevation: Some(id),
+                ..elevated(&web.key, "db.read")
+            };
+            world.service.issue(&web.call, request).await.unwrap();
+            let ended = world.service.revoke(&world.operator, id, "over");
+            ended.await.unwrap();
+        });
+        join_all(ended).await;
+    }
+    let World {
+        service,
+        store,
+        directory,
+        clock,
+        ..
+    } = world;
+    drop((service, store));
+    let opened = try_open(directory.path(), &clock, Ground::default().issuer).await;
+    let told = stands(&opened.unwrap().service, &agent.call).await;
+    assert_eq!(told.denied.len(), 65 * 16);
 }
 
 /// Entries and elevations come, move and go, while the agent loses its connection again and again.

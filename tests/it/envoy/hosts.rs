@@ -28,7 +28,7 @@ impl Bench {
     /// Registers both hosts and starts their agents, that of web with this in its table `[sds]`.
     pub(crate) fn start_agents(&self, sds_of_web: &str) {
         self.register("web", WEB, sds_of_web);
-        self.register("db", DB, "");
+        self.register("db", DB, "report_uses = true");
         self.start_agent(WEB_AGENT);
         self.start_agent(DB_AGENT);
     }

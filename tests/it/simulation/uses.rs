@@ -31,7 +31,9 @@ impl Silence {
     pub(super) async fn new(world: &World) -> Self {
         world.register(AGENT).await;
         let mut server = terms(SERVER);
-        server.obtained_by = vec![Obtainer::Agent(AGENT.parse().unwrap())];
+        server
+            .obtained_by
+            .push(Obtainer::Agent(AGENT.parse().unwrap()));
         let put = world.service.put_entry(&world.operator, server);
         put.await.unwrap();
         Self {
@@ -60,6 +62,11 @@ impl Silence {
 pub(super) fn impatient(policy: &BundleSource) -> BundleSource {
     let files = policy.files().map(|(name, text)| {
         let text = text.replace("idle_longest = \"10m\"", "idle_longest = \"2m\"");
+        // A server of its own: the entries of the others come and go.
+        let text = text.replace(
+            &format!("servers = [{DB:?}]"),
+            &format!("servers = [{SERVER:?}]"),
+        );
         (name.to_owned(), text)
     });
     let impatient = BundleSource::collect(files).unwrap();
@@ -85,6 +92,7 @@ impl Walk {
             let subject = [WEB, DB][self.below(2)];
             let last = back(self.below(120)).plus(Seconds::new(30));
             uses.push(Seen {
+                server: SERVER.parse().unwrap(),
                 whom: Some((subject.parse().unwrap(), "db.read".parse().unwrap())),
                 used: Used {
                     first: last.minus(Seconds::new(5)),
@@ -171,6 +179,6 @@ impl Walk {
 }
 
 const AGENT: &str = "spiffe://dev.protem.test/agent/one";
-const SERVER: &str = "spiffe://dev.protem.test/ns/demo/sa/orders-db";
+const SERVER: &str = "spiffe://dev.protem.test/ns/data/sa/db";
 /// Of `db.read` in the walks' policies.
 const IDLE_LONGEST: Seconds = Seconds::new(120);

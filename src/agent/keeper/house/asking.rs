@@ -5,7 +5,7 @@
 //! Refuses: more than [`ASKS_MAX`] scopes at once.
 
 use crate::agent::holdings::Ask;
-use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
+use crate::agent::keeper::house::{Asked, House};
 use crate::agent::news::{Serves, Standing, ToldElevation};
 use crate::id::Holder;
 use crate::identity::Subject;
@@ -15,7 +15,16 @@ use crate::time::Timestamp;
 impl House {
     /// Takes in what the server answered.
     pub(crate) fn asked(&mut self, key: &(Subject, Scope), answer: Asked, now: Timestamp) {
+        let ended = match &answer {
+            Asked::Open(id) | Asked::Pending(id) => self.over.get(id).cloned(),
+            Asked::Refused(..) => None,
+        };
         match answer {
+            // The stream was faster, and a person's end stands.
+            Asked::Open(_) | Asked::Pending(_) if let Some((how, until)) = ended => {
+                let code = how;
+                self.asks.insert(key.clone(), Ask::Refused { code, until });
+            }
             Asked::Open(id) => {
                 self.asks.remove(key);
                 // The stream tells it too, and more; whichever comes first lets it be minted.
@@ -37,12 +46,7 @@ impl House {
                 Some(Standing::Open { .. }) => {
                     self.asks.remove(key);
                 }
-                Some(Standing::Over(how)) => {
-                    let until = now.plus(REFUSED_FOR);
-                    let code = how.clone();
-                    self.asks.insert(key.clone(), Ask::Refused { code, until });
-                }
-                Some(Standing::Pending) | None => {
+                Some(Standing::Over(_) | Standing::Pending) | None => {
                     let elevation = id.to_string();
                     self.asks.insert(key.clone(), Ask::Pending { elevation });
                 }

@@ -13,7 +13,7 @@ use crate::agent::keeper::groups::Told;
 use crate::agent::keeper::house::House;
 use crate::agent::keeper::items::ItemKey;
 use crate::id::Holder;
-use crate::identity::Subject;
+use crate::identity::{Selector, Subject};
 use crate::time::Timestamp;
 
 impl House {
@@ -24,11 +24,9 @@ impl House {
         let Some(group) = self.groups.get(id) else {
             return;
         };
-        let fits = |entry: &&Arc<AgentEntry>| {
-            // Without selectors an entry fits nobody: it is no agent's to give.
-            !entry.selectors.is_empty() && entry.selectors.is_subset(&group.selectors)
-        };
-        let mut identities: Vec<_> = self.entries.values().filter(fits).cloned().collect();
+        let entries = self.entries.values();
+        let fitting = entries.filter(|entry| fits(entry, &group.selectors));
+        let mut identities: Vec<_> = fitting.cloned().collect();
         identities.sort_by_key(|entry| {
             let default = entry.hint.as_deref() == Some(DEFAULT_HINT);
             (!default, entry.subject.to_string())
@@ -152,6 +150,12 @@ impl House {
             group.view.send_replace(Arc::new(holdings));
         }
     }
+}
+
+/// Whether an entry fits a caller who shows these. Without selectors it fits nobody: it is no
+/// agent's to give.
+pub(super) fn fits(entry: &AgentEntry, shown: &BTreeSet<Selector>) -> bool {
+    !entry.selectors.is_empty() && entry.selectors.is_subset(shown)
 }
 
 fn identity_told(one: &Identity) -> (String, u64, Option<Generation>) {

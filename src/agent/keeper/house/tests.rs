@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::agent::holdings::Holdings;
-use crate::agent::news::Serves;
+use crate::agent::news::{Image, News, Serves};
 use crate::id::Instance;
 use crate::scope::SvidName;
 
@@ -242,6 +242,22 @@ fn an_older_word_never_undoes_a_newer_one() {
     day.hear(News::Elevation(elevation(1, 3, OPEN)));
     day.hear(News::Elevation(elevation(1, 2, Standing::Pending)));
     assert_eq!(day.told().elevated.len(), 1);
+}
+
+#[test]
+fn what_ended_while_the_server_is_away_leaves_no_time_that_has_passed() {
+    let mut day = Day::with_web();
+    day.hear(News::Elevation(elevation(1, 1, OPEN)));
+    day.want_scope(false);
+    let keys = day.mint(60);
+    day.pass(30);
+    assert_eq!(day.due(), keys);
+    day.house
+        .failed(&keys[0], "away".to_owned(), |_| Seconds::new(40), day.now);
+    day.pass(29);
+    assert!(day.elevated().is_none());
+    let next = day.house.next_at().unwrap();
+    assert!(day.now < next, "{next} would be waited for without end");
 }
 
 #[test]

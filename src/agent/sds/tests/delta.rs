@@ -199,3 +199,23 @@ async fn nothing_is_removed_before_the_server_has_told_what_there_is() {
         ["ROOTCA: removed", "default: removed"]
     );
 }
+
+#[tokio::test]
+async fn the_roots_of_a_trust_domain_that_is_trusted_no_more_are_removed() {
+    let trusting = |bundles| Holdings {
+        bundles,
+        federates_with: ["other.test".parse().unwrap()].into(),
+        ..of_web()
+    };
+    let (own, other) = (("td.test", &b"own"[..]), ("other.test", &b"other"[..]));
+    let stage = Stage::new(trusting(bundles(50, &[own, other])), options());
+    let mut talk = delta(stage.connect().await).await;
+    talk.ask(subscribe(&["spiffe://other.test", "ROOTCA"]))
+        .await;
+    talk.next().await;
+    stage.hold(trusting(bundles(60, &[own])));
+    assert_eq!(
+        changes(&talk.next().await),
+        ["spiffe://other.test: removed"]
+    );
+}

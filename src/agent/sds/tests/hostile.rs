@@ -2,6 +2,7 @@
 
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
+use tonic::Code;
 
 use crate::agent::envoy::held::{in_seconds, of_elevated_web, of_web};
 use crate::agent::envoy::stage::{Stage, soon};
@@ -23,10 +24,17 @@ async fn before_a_new_right_goes_out_the_caller_is_looked_at_anew() {
     stage.hold(of_elevated_web(20, in_seconds(60)));
     talk.next().await;
     assert_eq!(stage.peer.attested(), opened + 1);
-    // The next SVID under the same name is no new right.
+    // Also before the next SVID under the same name: he may be another by then.
     stage.hold(of_elevated_web(30, in_seconds(60)));
     talk.next().await;
-    assert_eq!(stage.peer.attested(), opened + 1);
+    assert_eq!(stage.peer.attested(), opened + 2);
+    stage.peer.show(Some("unix:uid:0"));
+    stage.hold(of_elevated_web(40, in_seconds(60)));
+    let gone = changes(&talk.next().await);
+    assert!(
+        gone.iter().all(|one| one.ends_with(": removed")),
+        "{gone:?}"
+    );
 }
 
 #[tokio::test]
@@ -59,14 +67,23 @@ async fn who_cannot_be_attested_gets_no_stream_and_loses_the_one_that_he_has() {
     stage.peer.show(None);
     stage.hold(of_elevated_web(20, in_seconds(60)));
     let status = talk.end().await;
-    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("the process is gone"), "{status}");
     let mut client = SecretDiscoveryServiceClient::new(channel);
     let status = soon(client.fetch_secrets(names(&["ROOTCA"])))
         .await
         .unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(stage.streams.rows(), []);
+}
+
+#[tokio::test]
+async fn who_opens_a_stream_and_asks_as_another_is_given_what_that_one_may_hold() {
+    let stage = Stage::new(of_web(), options());
+    let mut talk = delta(stage.connect().await).await;
+    stage.peer.show(Some("unix:uid:0"));
+    talk.ask(subscribe(&["default"])).await;
+    assert_eq!(changes(&talk.next().await), ["default: removed"]);
 }
 
 #[tokio::test]
@@ -74,6 +91,8 @@ async fn streams_have_an_end_and_their_places_come_back() {
     let max = StreamsMax {
         all: 3,
         of_process: 2,
+        for_root: 0,
+        ..StreamsMax::default()
     };
     let mut stage = Stage::with(of_web(), options(), max);
     let channel = stage.connect().await;
@@ -83,12 +102,35 @@ async fn streams_have_an_end_and_their_places_come_back() {
     let status = soon(client.fetch_secrets(names(&["ROOTCA"])))
         .await
         .unwrap_err();
-    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(status.code(), Code::ResourceExhausted);
     drop((first, second));
     stage.until_left().await;
     let mut talk = sotw(channel).await;
     talk.ask(names(&["ROOTCA"])).await;
     talk.next().await;
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_or_has_no_entry_keeps_no_place() {
+    let max = StreamsMax {
+        for_nobody: std::time::Duration::from_millis(50),
+        ..StreamsMax::default()
+    };
+    let stage = Stage::with(of_web(), options(), max);
+    let channel = stage.connect().await;
+    let mut served = delta(channel.clone()).await;
+    served.ask(subscribe(&["default"])).await;
+    served.next().await;
+    let mut silent = delta(channel.clone()).await;
+    assert_eq!(silent.end().await.code(), Code::DeadlineExceeded);
+    stage.peer.show(Some("unix:uid:0"));
+    let mut nobody = delta(channel).await;
+    nobody.ask(subscribe(&["default"])).await;
+    assert_eq!(changes(&nobody.next().await), ["default: removed"]);
+    assert_eq!(nobody.end().await.code(), Code::PermissionDenied);
+    stage.peer.show(Some("unix:uid:1000"));
+    served.ask(subscribe(&["ROOTCA"])).await;
+    served.next().await;
 }
 
 #[tokio::test]
