@@ -43,7 +43,7 @@ async fn an_agent_on_which_everything_comes_and_goes_does_not_grow() {
     }
     let settings = "on_demand = [\"db.read\"]\nhold = \"1s\"";
     let agent = place.start_agent(settings).await;
-    let rest = sample(&place, &agent).await;
+    let rest = sample(&status(&place).await, &agent);
 
     let (tally, end) = (Arc::new(Tally::default()), Instant::now() + length);
     let mut tasks = JoinSet::new();
@@ -64,7 +64,7 @@ async fn an_agent_on_which_everything_comes_and_goes_does_not_grow() {
     let mut samples = Samples::default();
     let every = (length / SAMPLES).max(SAMPLE_EVERY_LEAST);
     while Instant::now() < end {
-        samples.add(sample(&place, &agent).await);
+        samples.add(sample(&status(&place).await, &agent));
         tokio::time::sleep(every).await;
     }
     while let Some(task) = tasks.join_next().await {
@@ -77,7 +77,7 @@ async fn an_agent_on_which_everything_comes_and_goes_does_not_grow() {
     samples.assert_flat();
     let nobody = Instant::now() + PATIENCE;
     loop {
-        let now = sample(&place, &agent).await;
+        let now = sample(&status(&place).await, &agent);
         if now.streams == 0 && now.files <= rest.files + FILES_MORE_MAX {
             println!("at rest: {rest:?} before, {now:?} after");
             break;
@@ -149,8 +149,7 @@ fn restarts(server: Live, place: &crate::live::Place, every: Duration, end: Inst
     server
 }
 
-async fn sample(place: &AgentPlace, agent: &Live) -> Sample {
-    let status = status(place).await;
+fn sample(status: &StatusResponse, agent: &Live) -> Sample {
     let pid = agent.pid().as_raw_nonzero();
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     Sample {

@@ -7,6 +7,7 @@
 //! Promises: a peer means one process; when it ends, that is seen at once.
 //! Refuses: to take a number for a process.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -24,6 +25,7 @@ use crate::agent::attestor::proc_folder::{self, Folder, Glance, Proc};
 use crate::agent::attestor::together::{Line, Shown, Who};
 use crate::agent::attestor::{AttestError, Attestor};
 use crate::id::Holder;
+use crate::identity::Selector;
 
 /// Who is at the other end.
 pub(crate) struct Peer {
@@ -135,13 +137,9 @@ impl Peer {
     ///
     /// # Errors
     /// When that can't be told for certain: then it has no rights.
-<<<<<<< HEAD
     pub(crate) async fn attest(&self) -> Shown {
-        self.line.ask(self.attestor.attest(self)).await
-=======
-    pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
         let asked_ms = self.attestor.clock().read().boot_ms;
-        let shows = self.attestor.attest(self).await?;
+        let shows = self.line.ask(self.attestor.attest(self)).await?;
         let mut lately = self.lately.lock().await;
         // Who asked later may have been answered sooner.
         if lately.as_ref().is_none_or(|(of_ms, _)| *of_ms <= asked_ms) {
@@ -154,7 +152,7 @@ impl Peer {
     ///
     /// # Errors
     /// As [`Self::attest`].
-    pub(crate) async fn attest_lately(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
+    pub(crate) async fn attest_lately(&self) -> Shown {
         let mut lately = self.lately.lock().await;
         let now_ms = self.attestor.clock().read().boot_ms;
         if let Some((of_ms, shows)) = lately.as_ref()
@@ -163,10 +161,9 @@ impl Peer {
             return Ok(Arc::clone(shows));
         }
         *lately = None;
-        let shows = self.attestor.attest(self).await?;
+        let shows = self.line.ask(self.attestor.attest(self)).await?;
         *lately = Some((now_ms, Arc::clone(&shows)));
         Ok(shows)
->>>>>>> main
     }
 
     /// Ends when the process ends.

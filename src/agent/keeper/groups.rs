@@ -43,11 +43,7 @@ pub(crate) struct Group {
     pub(crate) told: Told,
     wants: WantCount,
     /// How many streams follow it.
-<<<<<<< HEAD
-    pub(crate) followers: usize,
-=======
     followers: usize,
->>>>>>> main
 }
 
 /// What tells one view from another.
@@ -80,11 +76,7 @@ impl Groups {
         let group = self.group_for(selectors, holder, first);
         self.followers.insert(id, (group, Wants::Nothing));
         if let Some(group) = self.all.get_mut(&group) {
-<<<<<<< HEAD
-            group.followers = group.followers.saturating_add(1);
-=======
             step(&mut group.followers, true);
->>>>>>> main
         }
         (id, group)
     }
@@ -104,20 +96,12 @@ impl Groups {
         let (group, wants) = self.followers.remove(&id)?;
         let of = self.all.get_mut(&group)?;
         of.wants.followers_changed(&wants, false);
-<<<<<<< HEAD
-        of.followers = of.followers.saturating_sub(1);
-        Some(group)
-    }
-
-    /// Lets go of a group that nobody follows; answers it.
-=======
         step(&mut of.followers, false);
         Some(group)
     }
 
     /// Lets go of a group that nobody follows; answers it. Followers are counted, not receivers: one
     /// that leaves may not have dropped his yet.
->>>>>>> main
     pub(crate) fn drop_empty(&mut self, id: GroupId) -> Option<Group> {
         if 0 < self.all.get(&id)?.followers {
             return None;
@@ -225,14 +209,11 @@ impl Group {
         let named = || (subject.clone(), scope.clone());
         self.wants_everything() || self.wants.scopes.contains_key(&named())
     }
-<<<<<<< HEAD
-=======
 
     /// How many streams follow it.
     pub(crate) const fn followers(&self) -> usize {
         self.followers
     }
->>>>>>> main
 }
 
 impl WantCount {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::holdings::{AgentEntry, Ask, Bundles, Generation, Svid, Wants};
-use crate::agent::keeper::groups::Groups;
+use crate::agent::keeper::groups::{Group, Groups};
 use crate::agent::keeper::house::telling::first_view;
 use crate::agent::keeper::items::{ItemKey, Items};
 use crate::agent::keeper::{Followed, FollowerId, GroupId};
@@ -115,7 +115,7 @@ impl House {
     /// How many follow an item.
     pub(crate) fn followers(&self, groups: &BTreeSet<GroupId>) -> usize {
         let groups = groups.iter().filter_map(|id| self.groups.get(*id));
-        groups.map(|group| group.followers).sum()
+        groups.map(Group::followers).sum()
     }
 
     /// A new follower.

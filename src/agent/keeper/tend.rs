@@ -111,13 +111,10 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                     desk.obey(&mut house, order, client.clock.now());
                 }
             }
-<<<<<<< HEAD
-            // Last: who goes on as another follower has said by now what he wants as that.
+            // After orders: who goes on as another follower has said by now what he wants as that.
             Some(id) = leaving.recv() => house.leave(id, client.clock.now()),
-=======
             // Last: a time that has passed never keeps anybody from being heard.
             () = sleep_until(&client, wake) => {}
->>>>>>> main
         }
     }
 }
@@ -144,6 +141,10 @@ impl Desk {
                 }
             }
             Order::News(news) => {
+                // Looked at before it is asked for: a caller is never judged by an entry whose
+                // selectors nobody has looked for.
+                let after = Needs::of(news.selectors());
+                self.attestor.need(Needs::of(house.selectors()).with(after));
                 house.hear(news, now);
                 self.attestor.need(Needs::of(house.selectors()));
             }
@@ -154,27 +155,6 @@ impl Desk {
             }
             Order::Want(id, wants) => house.want(id, wants, now),
         }
-<<<<<<< HEAD
-=======
-        Order::Leave(id) => {
-            followers.remove(&id);
-            house.leave(id, now);
-        }
-        Order::News(news) => {
-            // Looked at before it is asked for: a caller is never judged by an entry whose
-            // selectors nobody has looked for.
-            let after = Needs::of(news.selectors());
-            attestor.need(Needs::of(house.selectors()).with(after));
-            house.hear(news, now);
-            attestor.need(Needs::of(house.selectors()));
-        }
-        Order::Status(answer) => {
-            let rows = house.items().iter();
-            let rows = rows.map(|(key, item)| row(house, key, item));
-            let _ = answer.send(rows.take(STATUS_ROWS_MAX).collect());
-        }
-        Order::Want(id, wants) => house.want(id, wants, now),
->>>>>>> main
     }
 }
 

@@ -22,7 +22,7 @@ use crate::agent::attestor::{AttestError, Attestor};
 use crate::agent::socket::SocketError;
 use crate::agent::socket::local::Local;
 use crate::agent::socket::place::{Bound, Found, Lock, Place};
-use crate::agent::socket::seats::{Full, SeatLimits, Seats, may_open_files};
+use crate::agent::socket::seats::{Full, SeatLimits, Seats};
 use crate::time::Clock;
 
 /// The connections of one socket.
@@ -80,7 +80,6 @@ impl Incoming {
         limits: SeatLimits,
         attestor: Arc<Attestor>,
     ) -> Result<Self, SocketError> {
-        may_open_files();
         let (lock, bound) = place.make()?;
         let mut watch = tokio::time::interval(LOOK_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);

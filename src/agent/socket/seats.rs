@@ -9,8 +9,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
 /// How many may sit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SeatLimits {
@@ -71,18 +69,6 @@ impl Default for SeatLimits {
             of_uid_max: CONNECTIONS_OF_UID_MAX,
             for_root: CONNECTIONS_FOR_ROOT,
         }
-    }
-}
-
-/// Asks the system for all the files that this process may have. Each connection takes two: its
-/// socket, and its process.
-pub(super) fn may_open_files() {
-    let files = Resource::RLIMIT_NOFILE;
-    if let Ok((now, most)) = getrlimit(files)
-        && now < most
-        && let Err(error) = setrlimit(files, most, most)
-    {
-        tracing::warn!(%error, now, most, "the limit of open files stays as it is");
     }
 }
 
