@@ -22,6 +22,7 @@ mod names;
 mod needs;
 mod peer;
 mod proc_folder;
+mod together;
 mod turns;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ use crate::agent::attestor::cgroup::belonging;
 use crate::agent::attestor::executable::{Digests, Reading, Seen};
 use crate::agent::attestor::names::{Names, Number};
 use crate::agent::attestor::proc_folder::{Folder, Glance, Proc};
+use crate::agent::attestor::together::Lines;
 use crate::agent::attestor::turns::Turns;
 
 pub(crate) use crate::agent::attestor::needs::Needs;
@@ -50,7 +52,10 @@ pub(crate) struct Attestor {
     /// Who has no number of his own here.
     strangers: Option<(u32, u32)>,
     needs: watch::Sender<Needs>,
+    /// Each look opens files: not as many at once as there are callers.
+    looks: Turns,
     glances: Turns,
+    lines: Lines,
     digests: Digests,
     names: Names,
     clock: Arc<dyn Clock>,
@@ -122,7 +127,9 @@ impl Attestor {
             strangers: proc.strangers()?,
             proc,
             needs: watch::Sender::default(),
+            looks: Turns::new(LOOKS_AT_ONCE_MAX, LOOKS_OF_UID_MAX),
             glances: Turns::new(GLANCES_AT_ONCE_MAX, GLANCES_OF_UID_MAX),
+            lines: Lines::default(),
             digests: Digests::new(sha256_bytes_max),
             names: Names::new(),
             clock,
@@ -158,7 +165,13 @@ impl Attestor {
             }
             Err(AttestError::Changed)
         };
-        let within = tokio::time::timeout(ATTEST_TIME_MAX, steady).await;
+        let in_turn = async {
+            let turn = self.looks.take(peer.uid()).await;
+            let _turn = turn.ok_or(AttestError::Late)?;
+            let within = tokio::time::timeout(ATTEST_TIME_MAX, steady).await;
+            within.map_err(|_| AttestError::Late)?
+        };
+        let within = tokio::time::timeout(TURN_TIME_MAX, in_turn).await;
         within.map_err(|_| AttestError::Late)?
     }
 
@@ -298,12 +311,17 @@ impl Selectors {
 /// seconds of reading.
 #[cfg(test)]
 pub(crate) const SHA256_BYTES_MAX: u64 = 512 * 1_024 * 1_024;
-/// How long a caller waits for his selectors.
+/// How long it is looked at one caller.
 const ATTEST_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a caller waits for his selectors, with others of his user before him.
+const TURN_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often a process that changes while it is looked at is looked at anew.
 const TRIES_MAX: usize = 3;
 /// Supplementary groups that are told, the least first.
 const GROUPS_MAX: usize = 1_024;
+/// Callers that are looked at at once.
+const LOOKS_AT_ONCE_MAX: usize = 128;
+const LOOKS_OF_UID_MAX: usize = 64;
 /// Processes that are read at once.
 const GLANCES_AT_ONCE_MAX: usize = 32;
 const GLANCES_OF_UID_MAX: usize = 16;

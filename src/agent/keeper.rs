@@ -12,7 +12,7 @@ mod mint;
 pub(crate) mod tend;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -40,10 +40,8 @@ pub(crate) enum Order {
         selectors: Arc<BTreeSet<Selector>>,
         /// Which running holder he is.
         holder: Holder,
-        /// Gone when he is, also where his leave found no place in the line.
-        alive: Weak<()>,
-        /// Answered with where to listen.
-        answer: oneshot::Sender<Followed>,
+        /// Answered with where to listen. Where nobody takes the answer, he has left already.
+        answer: oneshot::Sender<Follower>,
     },
     /// A follower wants something else.
     Want(FollowerId, Wants),
@@ -51,8 +49,6 @@ pub(crate) enum Order {
     News(News),
     /// Somebody wants to know what is kept.
     Status(oneshot::Sender<Vec<HeldStatus>>),
-    /// A follower is gone.
-    Leave(FollowerId),
 }
 
 /// A follower, for the keeper.
@@ -63,7 +59,7 @@ pub(crate) struct FollowerId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GroupId(u64);
 
-/// The keeper's answer to a new follower.
+/// What is known of a new follower.
 #[derive(Debug)]
 pub(crate) struct Followed {
     /// Names him from now on.
@@ -72,14 +68,21 @@ pub(crate) struct Followed {
     pub(crate) holdings: watch::Receiver<Arc<Holdings>>,
 }
 
+/// The keeper's answer to a new follower; dropped, he follows no more.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    followed: Followed,
+    /// Without a bound of its own: each follower leaves once, and the sockets bound how many there
+    /// are. Who leaves a line that is full would be lost, and his SVIDs be renewed for nobody.
+    gone: mpsc::UnboundedSender<FollowerId>,
+}
+
 /// One caller's view of what he may hold; dropped, he follows no more.
 #[derive(Debug)]
 pub(crate) struct Following {
-    id: FollowerId,
+    follower: Follower,
     orders: mpsc::Sender<Order>,
-    holdings: watch::Receiver<Arc<Holdings>>,
     needs: watch::Receiver<Needs>,
-    _alive: Arc<()>,
 }
 
 /// The agent is ending.
@@ -103,21 +106,16 @@ impl Keeper {
         holder: Holder,
     ) -> Result<Following, Ending> {
         let (answer, followed) = oneshot::channel();
-        let alive = Arc::new(());
         let order = Order::Follow {
             selectors,
             holder,
-            alive: Arc::downgrade(&alive),
             answer,
         };
         self.orders.send(order).await.map_err(|_| Ending)?;
-        let followed = followed.await.map_err(|_| Ending)?;
         Ok(Following {
-            id: followed.id,
+            follower: followed.await.map_err(|_| Ending)?,
             orders: self.orders.clone(),
-            holdings: followed.holdings,
             needs: self.needs.clone(),
-            _alive: alive,
         })
     }
 }
@@ -163,13 +161,14 @@ impl Following {
     /// # Errors
     /// When the agent is ending.
     pub(crate) async fn want(&self, wants: Wants) -> Result<(), Ending> {
-        let order = Order::Want(self.id, wants);
+        let order = Order::Want(self.follower.followed.id, wants);
         self.orders.send(order).await.map_err(|_| Ending)
     }
 
     /// The newest holdings; from now on they count as seen.
     pub(crate) fn now(&mut self) -> Arc<Holdings> {
-        self.holdings.borrow_and_update().clone()
+        let holdings = &mut self.follower.followed.holdings;
+        holdings.borrow_and_update().clone()
     }
 
     /// Ends when there are newer holdings than those last seen, or the caller is to be attested
@@ -182,8 +181,9 @@ impl Following {
             return Ok(());
         }
         let mut needs = self.needs.clone();
+        let holdings = &mut self.follower.followed.holdings;
         tokio::select! {
-            changed = self.holdings.changed() => changed.map_err(|_| Ending),
+            changed = holdings.changed() => changed.map_err(|_| Ending),
             // Without an attestor nothing is looked at anew.
             Ok(()) = needs.changed() => Ok(()),
         }
@@ -202,9 +202,60 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Follower {
+    /// One whose leave is told by `gone`.
+    pub(crate) const fn new(followed: Followed, gone: mpsc::UnboundedSender<FollowerId>) -> Self {
+        Self { followed, gone }
+    }
+}
+
+impl Drop for Follower {
     fn drop(&mut self) {
-        // Where the line is full, the keeper notices in its next round.
-        let _ = self.orders.try_send(Order::Leave(self.id));
+        // Where nobody listens any more, the agent is ending.
+        let _ = self.gone.send(self.followed.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::error::TryRecvError;
+
+    use super::*;
+
+    fn followed(id: u64) -> Followed {
+        let (_, holdings) = watch::channel(Arc::new(crate::agent::envoy::held::nothing()));
+        let id = FollowerId(id);
+        Followed { id, holdings }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_is_heard_of_however_he_leaves_and_however_full_the_line_is() {
+        let (orders, mut inbox) = mpsc::channel(1);
+        let (_, needs) = watch::channel(Needs::default());
+        let keeper = Keeper::new(orders.clone(), needs);
+        let (gone, mut leaving) = mpsc::unbounded_channel();
+        let follow = || keeper.follow(Arc::default(), Holder::host());
+        let mut answer = async |id| {
+            let Some(Order::Follow { answer, .. }) = inbox.recv().await else {
+                panic!("he follows");
+            };
+            let _ = answer.send(Follower::new(followed(id), gone.clone()));
+        };
+        let (following, ()) = tokio::join!(follow(), answer(1));
+        orders
+            .send(Order::News(News::EntryRemoved(String::new())))
+            .await
+            .unwrap();
+        assert_eq!(leaving.try_recv(), Err(TryRecvError::Empty));
+        drop(following);
+        assert_eq!(leaving.try_recv(), Ok(FollowerId(1)));
+        inbox.recv().await.unwrap();
+
+        // Given up after he was answered, and before he took the answer.
+        let (answer, given_up) = oneshot::channel();
+        let follower = Follower::new(followed(2), gone.clone());
+        assert!(answer.send(follower).is_ok());
+        drop(given_up);
+        assert_eq!(leaving.try_recv(), Ok(FollowerId(2)));
     }
 }

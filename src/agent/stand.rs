@@ -29,7 +29,7 @@ use crate::agent::authority::AnyAuthority;
 use crate::agent::holdings::{
     AgentEntry, Bundles, Elevated, Generation, Holdings, Identity, Svid, Wants,
 };
-use crate::agent::keeper::{Followed, FollowerId, Keeper, Order};
+use crate::agent::keeper::{Followed, Follower, FollowerId, Keeper, Order};
 use crate::agent::local_caller::{Attest, AttestFailure, LocalCaller};
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket};
 use crate::client::{Client, Proof};
@@ -259,22 +259,31 @@ fn keep(
 ) {
     spawn(async move {
         let mut next = 0;
-        while let Some(order) = orders.recv().await {
+        let (gone, mut leaving) = mpsc::unbounded_channel();
+        loop {
+            let order = tokio::select! {
+                biased;
+                order = orders.recv() => order,
+                Some(_) = leaving.recv() => {
+                    seen.send_modify(|seen| seen.push(Seen::Left));
+                    continue;
+                }
+            };
+            let Some(order) = order else { return };
             let one = match order {
                 Order::Follow {
                     selectors,
                     holder,
                     answer,
-                    ..
                 } => {
                     next += 1;
                     let id = FollowerId(next);
                     let holdings = holdings.clone();
-                    let _ = answer.send(Followed { id, holdings });
+                    let followed = Followed { id, holdings };
+                    let _ = answer.send(Follower::new(followed, gone.clone()));
                     Seen::Followed((*selectors).clone(), holder)
                 }
                 Order::Want(_, wants) => Seen::Wanted(wants),
-                Order::Leave(_) => Seen::Left,
                 Order::News(_) | Order::Status(_) => panic!("callers say nothing of this kind"),
             };
             seen.send_modify(|seen| seen.push(one));

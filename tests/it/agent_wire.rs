@@ -2,23 +2,15 @@
 //!
 //! It speaks by the generated clients, so that what a stream costs is the agent's doing.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use prost::Message as _;
 use protem::proto::core::Node;
-use protem::proto::core::data_source::Specifier;
 use protem::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 use protem::proto::rpc;
-use protem::proto::tls::Secret;
-use protem::proto::tls::secret::Type;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
-
-/// The certificate chain under each name that has one.
-pub(crate) type Chains = BTreeMap<String, Vec<u8>>;
 
 /// A connection of its own.
 pub(crate) async fn connect(socket: &Path) -> Result<Channel, tonic::transport::Error> {
@@ -76,35 +68,6 @@ pub(crate) fn sotw_word(
         error_detail: no.map(status),
         node: None,
         ..sotw_of(names)
-    }
-}
-
-/// What a client has after a delta response.
-pub(crate) fn take_delta(chains: &mut Chains, response: &DeltaDiscoveryResponse) {
-    for name in &response.removed_resources {
-        chains.remove(name);
-    }
-    for resource in &response.resources {
-        take(chains, resource.resource.as_ref());
-    }
-}
-
-/// What a client has after a response in state of the world.
-pub(crate) fn take_sotw(chains: &mut Chains, response: &DiscoveryResponse) {
-    chains.clear();
-    for resource in &response.resources {
-        take(chains, Some(resource));
-    }
-}
-
-fn take(chains: &mut Chains, resource: Option<&prost_types::Any>) {
-    let secret = Secret::decode(&*resource.unwrap().value).unwrap();
-    if let Some(Type::TlsCertificate(held)) = secret.r#type {
-        let chain = held.certificate_chain.and_then(|source| source.specifier);
-        let Some(Specifier::InlineBytes(chain)) = chain else {
-            panic!("an SVID stands in the message itself");
-        };
-        chains.insert(secret.name, chain.to_vec());
     }
 }
 

@@ -30,7 +30,10 @@
 )]
 
 mod abuse;
+mod agent_churn;
 mod agent_envoy;
+mod agent_place;
+mod agent_wire;
 mod agents;
 mod brought_issuer;
 mod certificates;

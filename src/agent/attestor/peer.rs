@@ -22,6 +22,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Mutex;
 
 use crate::agent::attestor::proc_folder::{self, Folder, Glance, Proc};
+use crate::agent::attestor::together::{Line, Shown, Who};
 use crate::agent::attestor::{AttestError, Attestor};
 use crate::id::Holder;
 use crate::identity::Selector;
@@ -33,6 +34,8 @@ pub(crate) struct Peer {
     gid: u32,
     began: u64,
     pidfd: Arc<AsyncFd<OwnedFd>>,
+    /// With all other connections of the process.
+    line: Arc<Line>,
     attestor: Arc<Attestor>,
     /// What it showed last, and when in running milliseconds that was asked.
     lately: Mutex<Option<(i64, Arc<BTreeSet<Selector>>)>>,
@@ -74,7 +77,14 @@ impl Attestor {
             return Err(AttestError::Uncertain);
         }
         let pidfd = watched(pidfd).map_err(AttestError::Files)?;
+        let who = Who {
+            pid,
+            began,
+            uid,
+            gid,
+        };
         Ok(Peer {
+            line: self.lines.of(who),
             pid,
             uid,
             gid,
@@ -122,13 +132,14 @@ impl Peer {
         Holder::process(self.pid, self.began)
     }
 
-    /// What it shows now.
+    /// What it shows now: by a look that begins from here on, and that all share who ask for this
+    /// process at the same time.
     ///
     /// # Errors
     /// When that can't be told for certain: then it has no rights.
-    pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
+    pub(crate) async fn attest(&self) -> Shown {
         let asked_ms = self.attestor.clock().read().boot_ms;
-        let shows = self.attestor.attest(self).await?;
+        let shows = self.line.ask(self.attestor.attest(self)).await?;
         let mut lately = self.lately.lock().await;
         // Who asked later may have been answered sooner.
         if lately.as_ref().is_none_or(|(of_ms, _)| *of_ms <= asked_ms) {
@@ -141,7 +152,7 @@ impl Peer {
     ///
     /// # Errors
     /// As [`Self::attest`].
-    pub(crate) async fn attest_lately(&self) -> Result<Arc<BTreeSet<Selector>>, AttestError> {
+    pub(crate) async fn attest_lately(&self) -> Shown {
         let mut lately = self.lately.lock().await;
         let now_ms = self.attestor.clock().read().boot_ms;
         if let Some((of_ms, shows)) = lately.as_ref()
@@ -150,7 +161,7 @@ impl Peer {
             return Ok(Arc::clone(shows));
         }
         *lately = None;
-        let shows = self.attestor.attest(self).await?;
+        let shows = self.line.ask(self.attestor.attest(self)).await?;
         *lately = Some((now_ms, Arc::clone(&shows)));
         Ok(shows)
     }

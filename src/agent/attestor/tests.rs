@@ -163,7 +163,7 @@ async fn a_caller_gains_nothing_by_a_program_that_sets_its_user() {
     caller.begins(&format!("exec {}", program.display()));
     until_it_runs(peer.pid(), &program).await;
     let error = peer.attest().await.unwrap_err();
-    assert!(matches!(error, AttestError::Changed), "{error}");
+    assert!(matches!(*error, AttestError::Changed), "{error}");
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_caller_that_steps_down_connects_again() {
     let peer = world.meet(&mut caller).await;
     caller.does("become 61234 61234");
     let error = peer.attest().await.unwrap_err();
-    assert!(matches!(error, AttestError::Changed), "{error}");
+    assert!(matches!(*error, AttestError::Changed), "{error}");
     let again = world.meet(&mut caller).await.attest().await.unwrap();
     assert!(has(&again, "unix:uid:61234"));
 }
@@ -188,7 +188,7 @@ async fn a_caller_that_is_gone_has_nothing() {
     peer.ended().await;
     assert!(!peer.lives());
     let error = peer.attest().await.unwrap_err();
-    assert!(matches!(error, AttestError::Gone), "{error}");
+    assert!(matches!(*error, AttestError::Gone), "{error}");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn who_got_the_connection_from_a_caller_that_ended_has_nothing() {
     caller.is_over();
     peer.ended().await;
     let error = peer.attest().await.unwrap_err();
-    assert!(matches!(error, AttestError::Gone), "{error}");
+    assert!(matches!(*error, AttestError::Gone), "{error}");
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn a_caller_that_ends_while_it_is_attested_has_all_or_nothing() {
         let (attested, ()) = tokio::join!(peer.attest(), killed);
         match attested {
             Ok(selectors) => assert!(has(&selectors, "unix:uid:0")),
-            Err(error) => assert!(matches!(error, AttestError::Gone), "{error}"),
+            Err(error) => assert!(matches!(*error, AttestError::Gone), "{error}"),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::agent::caller::Caller;
 use crate::agent::deny_list::DenyList;
 use crate::agent::envoy::{Parts, router};
 use crate::agent::holdings::{Holdings, Wants};
-use crate::agent::keeper::{Followed, FollowerId, Keeper, Order};
+use crate::agent::keeper::{Followed, Follower, FollowerId, Keeper, Order};
 use crate::agent::sds::Options;
 use crate::agent::uses::Uses;
 use crate::agent::xds::{Streams, StreamsMax};
@@ -232,7 +232,17 @@ async fn keep(
     };
     let (_stays, none) = watch::channel(Arc::new(others));
     let mut count = 0;
-    while let Some(order) = orders.recv().await {
+    let (gone, mut leaving) = mpsc::unbounded_channel::<FollowerId>();
+    loop {
+        let order = tokio::select! {
+            biased;
+            order = orders.recv() => order,
+            Some(id) = leaving.recv() => {
+                told.send_modify(|all| drop(all.remove(&id.0)));
+                continue;
+            }
+        };
+        let Some(order) = order else { return };
         match order {
             Order::Follow {
                 selectors, answer, ..
@@ -240,14 +250,14 @@ async fn keep(
                 count += 1;
                 told.send_modify(|all| drop(all.insert(count, Wants::Nothing)));
                 let holdings = if selectors == fits { &held } else { &none };
-                let _ = answer.send(Followed {
+                let followed = Followed {
                     id: FollowerId(count),
                     holdings: holdings.clone(),
-                });
+                };
+                let _ = answer.send(Follower::new(followed, gone.clone()));
             }
             Order::Want(id, wants) => told.send_modify(|all| drop(all.insert(id.0, wants))),
             Order::News(_) | Order::Status(_) => {}
-            Order::Leave(id) => told.send_modify(|all| drop(all.remove(&id.0))),
         }
     }
 }

@@ -5,8 +5,7 @@
 //! at a time; an answer that is slow holds nothing else up.
 //! Refuses: to end before it is told to.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -19,7 +18,7 @@ use crate::agent::holdings::Generation;
 use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
 use crate::agent::keeper::items::{Item, ItemKey};
 use crate::agent::keeper::mint::{Outcome, mint};
-use crate::agent::keeper::{FollowerId, Order};
+use crate::agent::keeper::{Follower, FollowerId, Order};
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
@@ -56,19 +55,17 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
     } = begin;
     let trust_domain = agent.trust_domain().clone();
     let mut house = House::new(agent, trust_domain, first);
-    let mut followers = Followers::new();
-    let mut looked_at = client.clock.now();
+    let (gone, mut leaving) = mpsc::unbounded_channel();
+    let desk = Desk { attestor, gone };
     let mut counted_at = Timestamp::EPOCH;
     let (mut minting, mut asking) = (FuturesUnordered::new(), FuturesUnordered::new());
     loop {
         let now = client.clock.now();
         house.expire(now);
-        if looked_at.plus(LOOK_EVERY) <= now || now < looked_at {
-            looked_at = now;
-            let gone = followers.extract_if(.., |_, alive| alive.strong_count() == 0);
-            for (id, _) in gone {
-                house.leave(id, now);
-            }
+        // As many as come in one turn, else a flood of orders would keep those who left.
+        for _ in 0..ORDERS_AT_ONCE {
+            let Ok(id) = leaving.try_recv() else { break };
+            house.leave(id, now);
         }
         if counted_at.plus(COUNT_EVERY) <= now || now < counted_at {
             counted_at = now;
@@ -107,64 +104,57 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
             }
             order = orders.recv() => {
                 let Some(order) = order else { return };
-                obey(&mut house, &mut followers, order, &attestor, client.clock.now());
+                desk.obey(&mut house, order, client.clock.now());
                 // Many streams that come at once are one turn.
                 for _ in 0..ORDERS_AT_ONCE {
                     let Ok(order) = orders.try_recv() else { break };
-                    obey(&mut house, &mut followers, order, &attestor, client.clock.now());
+                    desk.obey(&mut house, order, client.clock.now());
                 }
             }
+            // After orders: who goes on as another follower has said by now what he wants as that.
+            Some(id) = leaving.recv() => house.leave(id, client.clock.now()),
             // Last: a time that has passed never keeps anybody from being heard.
             () = sleep_until(&client, wake) => {}
         }
     }
 }
 
-/// Who follows; gone when nobody holds the other end.
-type Followers = BTreeMap<FollowerId, Weak<()>>;
+/// What orders need beside the house.
+struct Desk {
+    attestor: Arc<Attestor>,
+    gone: mpsc::UnboundedSender<FollowerId>,
+}
 
-fn obey(
-    house: &mut House,
-    followers: &mut Followers,
-    order: Order,
-    attestor: &Attestor,
-    now: Timestamp,
-) {
-    // An answer that nobody waits for any more is somebody who is gone already.
-    match order {
-        Order::Follow {
-            selectors,
-            holder,
-            alive,
-            answer,
-        } => {
-            if let Some(followed) = house.follow(selectors, holder, now) {
-                let id = followed.id;
-                if answer.send(followed).is_err() {
-                    house.leave(id, now);
-                } else {
-                    followers.insert(id, alive);
+impl Desk {
+    fn obey(&self, house: &mut House, order: Order, now: Timestamp) {
+        // An answer that nobody waits for any more is somebody who is gone already.
+        match order {
+            Order::Follow {
+                selectors,
+                holder,
+                answer,
+            } => {
+                let followed = house.follow(selectors, holder, now);
+                let gone = self.gone.clone();
+                if let Some(follower) = followed.map(|followed| Follower::new(followed, gone)) {
+                    let _ = answer.send(follower);
                 }
             }
+            Order::News(news) => {
+                // Looked at before it is asked for: a caller is never judged by an entry whose
+                // selectors nobody has looked for.
+                let after = Needs::of(news.selectors());
+                self.attestor.need(Needs::of(house.selectors()).with(after));
+                house.hear(news, now);
+                self.attestor.need(Needs::of(house.selectors()));
+            }
+            Order::Status(answer) => {
+                let rows = house.items().iter();
+                let rows = rows.map(|(key, item)| row(house, key, item));
+                let _ = answer.send(rows.take(STATUS_ROWS_MAX).collect());
+            }
+            Order::Want(id, wants) => house.want(id, wants, now),
         }
-        Order::Leave(id) => {
-            followers.remove(&id);
-            house.leave(id, now);
-        }
-        Order::News(news) => {
-            // Looked at before it is asked for: a caller is never judged by an entry whose
-            // selectors nobody has looked for.
-            let after = Needs::of(news.selectors());
-            attestor.need(Needs::of(house.selectors()).with(after));
-            house.hear(news, now);
-            attestor.need(Needs::of(house.selectors()));
-        }
-        Order::Status(answer) => {
-            let rows = house.items().iter();
-            let rows = rows.map(|(key, item)| row(house, key, item));
-            let _ = answer.send(rows.take(STATUS_ROWS_MAX).collect());
-        }
-        Order::Want(id, wants) => house.want(id, wants, now),
     }
 }
 
@@ -314,8 +304,6 @@ fn seconds(span: Duration) -> Seconds {
 
 /// How often what is held is counted, while something happens.
 const COUNT_EVERY: Seconds = Seconds::new(1);
-/// How often it is looked whether followers are gone without a word.
-const LOOK_EVERY: Seconds = Seconds::new(60);
 /// The most SVIDs of one call.
 const BATCH_MAX: usize = 100;
 /// The most calls for SVIDs at once.

@@ -206,7 +206,7 @@ async fn a_connection_ends_with_the_process_that_made_it() {
     let error = local.write_all(b"secret").await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     let error = local.peer().attest().await.unwrap_err();
-    assert!(matches!(error, AttestError::Gone), "{error}");
+    assert!(matches!(*error, AttestError::Gone), "{error}");
 }
 
 #[tokio::test]

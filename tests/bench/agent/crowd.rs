@@ -12,16 +12,19 @@ use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use prost::Message as _;
+use protem::proto::core::data_source::Specifier;
+use protem::proto::discovery::{DeltaDiscoveryResponse, DiscoveryResponse};
 use protem::proto::secret::secret_discovery_service_client::SecretDiscoveryServiceClient;
+use protem::proto::tls::Secret;
+use protem::proto::tls::secret::Type;
 use protem::proto::workload::X509svidRequest;
 use protem::proto::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use crate::agent_wire::{
-    Chains, connect, delta_of, delta_word, sotw_of, sotw_word, take_delta, take_sotw, with_header,
-};
+use crate::agent_wire::{connect, delta_of, delta_word, sotw_of, sotw_word, with_header};
 use crate::figures::now_ns;
 
 /// How this program is told to be a crowd.
@@ -37,6 +40,9 @@ enum What {
     /// Its end.
     Gone,
 }
+
+/// The certificate chain under each name that has one.
+type Chains = BTreeMap<String, Vec<u8>>;
 
 type Tell = mpsc::UnboundedSender<(What, u64)>;
 
@@ -189,6 +195,35 @@ async fn workload(channel: Channel, mut seen: Seen) {
             })
             .collect();
         seen.take(|chains| *chains = held);
+    }
+}
+
+/// What a client has after a delta response.
+fn take_delta(chains: &mut Chains, response: &DeltaDiscoveryResponse) {
+    for name in &response.removed_resources {
+        chains.remove(name);
+    }
+    for resource in &response.resources {
+        take(chains, resource.resource.as_ref());
+    }
+}
+
+/// What a client has after a response in state of the world.
+fn take_sotw(chains: &mut Chains, response: &DiscoveryResponse) {
+    chains.clear();
+    for resource in &response.resources {
+        take(chains, Some(resource));
+    }
+}
+
+fn take(chains: &mut Chains, resource: Option<&prost_types::Any>) {
+    let secret = Secret::decode(&*resource.unwrap().value).unwrap();
+    if let Some(Type::TlsCertificate(held)) = secret.r#type {
+        let chain = held.certificate_chain.and_then(|source| source.specifier);
+        let Some(Specifier::InlineBytes(chain)) = chain else {
+            panic!("an SVID stands in the message itself");
+        };
+        chains.insert(secret.name, chain.to_vec());
     }
 }
 
