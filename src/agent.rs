@@ -42,6 +42,7 @@ mod socket;
 #[cfg(test)]
 pub(crate) mod stand;
 mod status;
+mod trouble;
 mod uses;
 mod workload_api;
 mod workload_socket;

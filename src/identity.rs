@@ -17,7 +17,7 @@ mod trust_domain;
 
 pub use crate::identity::error::SpiffeIdError;
 pub use crate::identity::group::{GROUP_BYTES_MAX, Group, GroupError};
-pub use crate::identity::selector::{SELECTOR_BYTES_MAX, Selector, SelectorError};
+pub use crate::identity::selector::{SELECTOR_BYTES_MAX, SELECTOR_KINDS, Selector, SelectorError};
 pub use crate::identity::spiffe_id::{SPIFFE_ID_BYTES_MAX, SpiffeId};
 pub use crate::identity::subject::Subject;
 pub(crate) use crate::identity::subject::{FOLD, SCOPE_SEGMENT};

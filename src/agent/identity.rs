@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::home::{Home, HomeError};
+use crate::agent::trouble::Troubles;
 use crate::client::keep::{pause_after, renewal_point, until};
 use crate::client::{Client, ClientError, Minted, Proof, Wanted, read_roots, read_svid, svid_name};
 use crate::config::{AgentConfig, FirstProof};
@@ -119,8 +120,13 @@ impl Identity {
         }
     }
 
-    /// Renews it until the stop, and tells each.
-    pub(crate) async fn keep(self, own: watch::Sender<Option<Own>>, stop: CancellationToken) {
+    /// Renews it until the stop, and tells each, or why there is none.
+    pub(crate) async fn keep(
+        self,
+        own: watch::Sender<Option<Own>>,
+        troubles: Troubles,
+        stop: CancellationToken,
+    ) {
         let clock = Arc::clone(&self.client.clock);
         let mut failures = 0_u32;
         loop {
@@ -143,11 +149,13 @@ impl Identity {
             match self.obtain().await {
                 Ok(new) => {
                     failures = 0;
+                    troubles.own(None);
                     tracing::info!(not_after = %new.not_after, "the agent's own SVID is new");
                     own.send_replace(Some(new));
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
+                    troubles.own(Some(&error));
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(failures, error, "the agent gets no new SVID of its own");
                     if self.held().is_none() {
@@ -165,7 +173,8 @@ impl Identity {
             csr: write_request(&key)?,
             scope: None,
             elevation: None,
-            subject: None,
+            // Named, so that a token for another agent is refused before it is spent.
+            subject: Some(self.subject.clone()),
             ttl: None,
             holder: None,
         };

@@ -19,6 +19,7 @@ use crate::agent::home::Home;
 use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::news::{DENIED_MAX, Image, News, deny};
+use crate::agent::trouble::Troubles;
 use crate::client::{Client, ClientError};
 use crate::identity::TrustDomain;
 use crate::proto::agent::Change;
@@ -52,6 +53,8 @@ pub(crate) struct Link {
     pub(crate) first: Generation,
     /// Told when the stream comes and goes.
     pub(crate) fare: watch::Sender<Fare>,
+    /// Told why it went.
+    pub(crate) troubles: Troubles,
     /// Told of denied certificates.
     pub(crate) denied: watch::Sender<Arc<DenyList>>,
 }
@@ -120,6 +123,7 @@ impl Link {
             if matches!(error, Broken::Ending(_)) {
                 return;
             }
+            self.troubles.server(Some(&error));
             tell(&error);
             let pause = pause(failures, u16::from_be_bytes(self.client.entropy.bytes()));
             tokio::select! {
@@ -164,6 +168,7 @@ impl Link {
                     self.keeper.news(news).await?;
                     *was_whole = true;
                     self.fare.send_modify(|fare| fare.connected = true);
+                    self.troubles.server(None);
                     tracing::info!("the server told everything");
                 }
                 continue;

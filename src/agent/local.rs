@@ -23,7 +23,7 @@ use crate::agent::holdings::Holdings;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::local::pace::Pace;
 use crate::agent::local_caller::LocalCaller;
-use crate::agent::refusal::Refusal;
+use crate::agent::refusal::{Refusal, Shows};
 use crate::agent::seats::{Seat, Seats};
 use crate::agent::socket::{self, SeatLimits};
 use crate::client::{Client, ClientError};
@@ -201,7 +201,7 @@ impl LocalCalls {
         let told = timeout(TOLD_LONGEST, told).await;
         let holdings = told.map_err(|_| Refusal::NotTold)??;
         if holdings.identities.is_empty() {
-            return Err(Refusal::NoIdentity);
+            return Err(Refusal::NoIdentity(Shows::of(&seated.selectors)));
         }
         Ok(holdings)
     }

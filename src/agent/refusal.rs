@@ -5,10 +5,13 @@
 //! a client knows whether to come back. Every text says what to do.
 //! Refuses: inner causes. Why an attestation failed is in the agent's log, not in the answer.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use tonic::{Code, Status};
 
 use crate::client::ClientError;
-use crate::identity::SpiffeIdError;
+use crate::identity::{Selector, SpiffeIdError};
 use crate::scope::ScopeError;
 use crate::wire::problem::ProblemKind;
 
@@ -39,14 +42,17 @@ pub(crate) enum Refusal {
     /// No registration entry fits. The first three words are what clients look for.
     #[error(
         "no identity issued: no registration entry that names this agent has selectors that fit \
-         the calling process"
+         the calling process; it shows {0}"
     )]
-    NoIdentity,
+    NoIdentity(Shows),
     /// Who calls could not be told.
     #[error("workload attestation failed: the agent's log says why")]
     NotAttested,
     /// Not told yet what there is.
-    #[error("the agent has not heard from its server yet: come back in a moment")]
+    #[error(
+        "the agent has not heard from its server yet: come back in a moment; \
+         `protem agent status` says what it waits for"
+    )]
     NotTold,
     /// An elevation of somebody else, or none.
     #[error("no elevation `{0}` of an identity of this process")]
@@ -76,13 +82,36 @@ pub(crate) enum Refusal {
     Subject(SpiffeIdError),
 }
 
+/// What a caller shows, for himself: he may know it, and whoever registers him must.
+#[derive(Debug, Default)]
+pub(crate) struct Shows(String);
+
+impl Shows {
+    /// Of these selectors the first few.
+    pub(crate) fn of(selectors: &BTreeSet<Selector>) -> Self {
+        let shown = selectors.iter().take(SHOWN_MAX).map(Selector::as_str);
+        let more = (SHOWN_MAX < selectors.len()).then_some("...");
+        Self(shown.chain(more).collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl fmt::Display for Shows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() {
+            "nothing"
+        } else {
+            &self.0
+        })
+    }
+}
+
 impl Refusal {
     const fn code(&self) -> Code {
         match self {
             Self::Header | Self::Scope(_) | Self::Subject(_) => Code::InvalidArgument,
             Self::JwtProfile => Code::Unimplemented,
             Self::NoElevation(_) => Code::NotFound,
-            Self::NoIdentity | Self::NotYours { .. } => Code::PermissionDenied,
+            Self::NoIdentity(_) | Self::NotYours { .. } => Code::PermissionDenied,
             Self::Pace(_) => Code::ResourceExhausted,
             Self::Busy
             | Self::Ending
@@ -147,6 +176,8 @@ fn short(error: &ClientError) -> String {
 
 /// Percent-encoded it may grow threefold; gRPC clients take 8 KiB of metadata.
 const TEXT_BYTES_MAX: usize = 2 * 1024;
+/// With the longest selectors not longer than that.
+const SHOWN_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -170,6 +201,7 @@ mod tests {
 
     #[test]
     fn codes_and_texts_are_as_written_down() {
+        let shows = ["unix:gid:7", "unix:uid:7"].map(|one| one.parse().unwrap());
         let table = [
             (
                 Refusal::Header,
@@ -177,9 +209,9 @@ mod tests {
                  `workload.spiffe.io: true`, exactly once",
             ),
             (
-                Refusal::NoIdentity,
+                Refusal::NoIdentity(Shows::of(&shows.into())),
                 "PermissionDenied: no identity issued: no registration entry that names this \
-                 agent has selectors that fit the calling process",
+                 agent has selectors that fit the calling process; it shows unix:gid:7 unix:uid:7",
             ),
             (
                 Refusal::JwtProfile,
@@ -188,7 +220,8 @@ mod tests {
             ),
             (
                 Refusal::NotTold,
-                "Unavailable: the agent has not heard from its server yet: come back in a moment",
+                "Unavailable: the agent has not heard from its server yet: come back in a moment; \
+                 `protem agent status` says what it waits for",
             ),
             (
                 Refusal::Minting,

@@ -35,6 +35,7 @@ use crate::agent::report;
 use crate::agent::sds::{Options, Validator};
 use crate::agent::socket::{Incoming, Place, SeatLimits, SocketError, SocketState};
 use crate::agent::status::Statuses;
+use crate::agent::trouble::Troubles;
 use crate::agent::uses::Uses;
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket, serving};
 use crate::agent::xds::{Streams, StreamsMax};
@@ -89,6 +90,7 @@ struct Parts {
     metrics: Metrics,
     own: watch::Receiver<Option<Own>>,
     fare: watch::Receiver<Fare>,
+    troubles: Troubles,
     denied: watch::Receiver<Arc<DenyList>>,
     streams: Arc<Streams>,
     uses: Arc<Uses>,
@@ -151,6 +153,7 @@ async fn begin(
         metrics: Metrics::default(),
         own: own.subscribe(),
         fare: fare.subscribe(),
+        troubles: Troubles::default(),
         denied: denied.subscribe(),
         streams: Streams::new(StreamsMax::default()),
         uses: Arc::new(Uses::of(trust_domain.clone())),
@@ -175,10 +178,11 @@ async fn begin(
         trust_domain,
         deny_list: config.sds.as_ref().is_some_and(|sds| sds.deny_list),
         fare,
+        troubles: parts.troubles.clone(),
         denied,
     };
     tracker.spawn(link.follow(own.subscribe(), stop()));
-    tracker.spawn(identity.keep(own, stop()));
+    tracker.spawn(identity.keep(own, parts.troubles.clone(), stop()));
     Ok(parts)
 }
 
@@ -319,6 +323,7 @@ impl Parts {
             keeper: self.keeper.clone(),
             own: self.own.clone(),
             fare: self.fare.clone(),
+            troubles: self.troubles.clone(),
             streams: Arc::clone(&self.streams),
         }
     }

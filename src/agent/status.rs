@@ -12,6 +12,7 @@ use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::link::Fare;
 use crate::agent::local::StatusSource;
+use crate::agent::trouble::{Trouble, Troubles};
 use crate::agent::xds::Streams;
 use crate::proto::agent::StatusResponse;
 
@@ -26,6 +27,8 @@ pub(crate) struct Statuses {
     pub(crate) own: watch::Receiver<Option<Own>>,
     /// The stream from the server.
     pub(crate) fare: watch::Receiver<Fare>,
+    /// Why it is not well.
+    pub(crate) troubles: Troubles,
     /// The streams of Envoys.
     pub(crate) streams: Arc<Streams>,
 }
@@ -38,6 +41,10 @@ impl Statuses {
     pub(crate) async fn now(&self) -> Result<StatusResponse, Ending> {
         let held = self.keeper.status().await?;
         let (own, fare) = (*self.own.borrow(), *self.fare.borrow());
+        let Trouble {
+            own: own_trouble,
+            server: server_trouble,
+        } = self.troubles.now();
         Ok(StatusResponse {
             agent: self.agent.clone(),
             connected: fare.connected,
@@ -45,6 +52,8 @@ impl Statuses {
             own_not_after_ms: own.map_or(0, |own| own.not_after.unix_ms()),
             held,
             streams: self.streams.rows(),
+            own_trouble,
+            server_trouble,
         })
     }
 }

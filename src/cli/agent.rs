@@ -14,6 +14,7 @@ mod write;
 
 use clap::Subcommand;
 
+pub(crate) use crate::cli::agent::show::{json_of_ms, text_of_ms};
 pub(crate) use crate::cli::agent::socket::Socket;
 
 use crate::cli::exit::Exit;
@@ -119,6 +120,13 @@ mod tests {
         assert_eq!(exit, Err(Exit::Usage));
         assert!(shown.contains("`protem agent write DIR"), "{shown}");
         assert_eq!(chain(), base, "nobody would take it away at its end");
+        let (exit, shown) = run(&served, "fetch --hint scope/db.read").await;
+        assert_eq!(exit, Ok(Exit::Done));
+        assert!(
+            !shown.contains("spiffe://td/a  "),
+            "that one alone: {shown}"
+        );
+        tokio::time::pause();
         let line = format!("fetch --hint no --write {}", out.display());
         let (exit, shown) = run(&served, &line).await;
         assert_eq!(exit, Err(Exit::Usage));

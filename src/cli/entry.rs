@@ -16,6 +16,7 @@ use crate::cli::paging::{Paging, tell_next};
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
 use crate::client::Client;
+use crate::identity::SELECTOR_KINDS;
 use crate::time::Seconds;
 use crate::wire::entry::{EntryRequest, EntryView};
 use crate::wire::page::{PAGE_ROWS_MAX, PageQuery};
@@ -100,6 +101,13 @@ impl Verb {
                             request.subject
                         ));
                     }
+                    for selector in request.selectors.iter().filter(|one| nobody_shows(one)) {
+                        screen.say(&format!(
+                            "`{}`: no agent shows `{selector}`, so it fits nobody; agents show {}",
+                            request.subject,
+                            SELECTOR_KINDS.join(", ")
+                        ));
+                    }
                     let done = client.put_entry(&request).await;
                     put_now.push(done.with_context(|| format!("`{}`", request.subject))?);
                 }
@@ -152,6 +160,17 @@ fn fits_everybody(request: &EntryRequest) -> bool {
     !request.selectors.is_empty() && request.selectors.iter().all(of_program)
 }
 
+/// Whether no process ever shows a selector: its kind is none, or its number no number.
+fn nobody_shows(selector: &str) -> bool {
+    let kind = SELECTOR_KINDS
+        .iter()
+        .find_map(|kind| Some((kind, selector.strip_prefix(kind)?.strip_prefix(':')?)));
+    match kind {
+        Some((kind, value)) => NUMBERS.contains(kind) && value.parse::<u32>().is_err(),
+        None => true,
+    }
+}
+
 fn read_entries(path: &Path) -> anyhow::Result<Vec<EntryRequest>> {
     let text = fs::read_to_string(path)
         .map_err(|error| UsageError(format!("cannot read `{}`: {error}", path.display())))?;
@@ -192,11 +211,20 @@ fn show_many(entries: &[EntryView], screen: &mut Screen) -> anyhow::Result<()> {
             entry.owner.clone(),
             entry.groups.join(","),
             entry.obtained_by.join(","),
+            entry.selectors.join(","),
             entry.life.clone(),
         ]
     });
     let rows: Vec<_> = rows.collect();
-    let heads = ["id", "subject", "owner", "groups", "obtained by", "life"];
+    let heads = [
+        "id",
+        "subject",
+        "owner",
+        "groups",
+        "obtained by",
+        "selectors",
+        "life",
+    ];
     screen.table(&heads, &rows)
 }
 
@@ -218,6 +246,8 @@ fn show_one(entry: &EntryView, screen: &mut Screen) -> anyhow::Result<()> {
     ])
 }
 
+/// Kinds whose values are numbers.
+const NUMBERS: [&str; 3] = ["unix:uid", "unix:gid", "unix:supplementary_gid"];
 const OF_PROGRAM: [&str; 2] = ["unix:path:", "unix:sha256:"];
 /// A million entries: more than one server is built for.
 const PAGES_MAX: u32 = 1_000;
@@ -240,6 +270,29 @@ mod tests {
                 ..EntryRequest::default()
             };
             assert_eq!(fits_everybody(&request), warned, "{selectors:?}");
+        }
+    }
+
+    #[test]
+    fn selectors_that_nobody_shows_are_warned_of() {
+        for shown in [
+            "unix:uid:0",
+            "unix:supplementary_gid:7",
+            "unix:user:web",
+            "unix:path:/a:b",
+            "systemd:id:web.service",
+            "container:id:00",
+        ] {
+            assert!(!nobody_shows(shown), "{shown}");
+        }
+        for typo in [
+            "uid:0",
+            "unix:uid:root",
+            "unix:gid:-1",
+            "unix:uid",
+            "unix:name:a",
+        ] {
+            assert!(nobody_shows(typo), "{typo}");
         }
     }
 

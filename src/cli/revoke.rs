@@ -61,7 +61,10 @@ impl Revoke {
             return Ok(Exit::Done);
         }
         screen.line(&format!("{} elevations ended", view.revoked))?;
-        screen.say("SVIDs already minted stay valid until their notAfter.");
+        screen.say(
+            "SVIDs already minted stay valid until their notAfter; agents take them from workloads \
+             now, and servers with a deny list refuse them",
+        );
         if view.minting_stopped {
             screen.say("Minting stands still until `protem minting release --reason WHY`.");
         }

@@ -27,10 +27,14 @@ use crate::proto::workload::{X509svidRequest, X509svidResponse};
 /// A connection to the agent.
 pub(crate) struct AgentSocket {
     channel: Channel,
+    path: PathBuf,
 }
 
 /// What a caller holds, again and again.
-pub(crate) struct Updates(Streaming<X509svidResponse>);
+pub(crate) struct Updates {
+    stream: Streaming<X509svidResponse>,
+    path: PathBuf,
+}
 
 /// Why the agent gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +56,28 @@ pub(crate) enum AgentSocketError {
     /// No answer in time.
     #[error("the agent did not answer within {} s", .0.as_secs())]
     Silent(Duration),
-    /// Nobody listens there, or not for us.
+    /// The system lets this user not connect.
+    #[error(
+        "user {uid} may not connect to `{}`: a folder above it, or the socket itself, is closed to \
+         him",
+        path.display()
+    )]
+    Closed {
+        /// The socket.
+        path: PathBuf,
+        /// Who asks.
+        uid: u32,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody else listens there: the agent's socket for Envoy, or another program.
+    #[error(
+        "what listens at `{}` is no SPIFFE Workload API: name the agent's `workload_socket`, not \
+         the socket of its `[sds]`",
+        .0.display()
+    )]
+    Other(PathBuf),
+    /// Nobody listens there.
     #[error(
         "cannot reach an agent at `{}`: start one, or name its socket with `--socket` or \
          `SPIFFE_ENDPOINT_SOCKET`",
@@ -77,7 +102,12 @@ impl AgentSocketError {
                     | Code::NotFound
                     | Code::Unimplemented
             ),
-            Self::Answer(_) | Self::Ended | Self::Silent(_) | Self::Unreachable { .. } => false,
+            Self::Other(_) => true,
+            Self::Answer(_)
+            | Self::Closed { .. }
+            | Self::Ended
+            | Self::Silent(_)
+            | Self::Unreachable { .. } => false,
         }
     }
 
@@ -106,12 +136,12 @@ impl AgentSocketError {
     /// Whether nobody answered, or nobody who can for now.
     pub(crate) const fn is_unreachable(&self) -> bool {
         match self {
-            Self::Ended | Self::Silent(_) | Self::Unreachable { .. } => true,
+            Self::Closed { .. } | Self::Ended | Self::Silent(_) | Self::Unreachable { .. } => true,
             Self::Refused { code, .. } => matches!(
                 code,
                 Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable
             ),
-            Self::Answer(_) => false,
+            Self::Answer(_) | Self::Other(_) => false,
         }
     }
 }
@@ -119,9 +149,14 @@ impl AgentSocketError {
 impl AgentSocket {
     /// Connects.
     pub(crate) async fn connect(path: &Path) -> Result<Self, AgentSocketError> {
-        let unreachable = |source| AgentSocketError::Unreachable {
-            path: path.to_owned(),
-            source,
+        let unreachable = |source: io::Error| {
+            let path = path.to_owned();
+            if source.kind() == io::ErrorKind::PermissionDenied {
+                let uid = rustix::process::geteuid().as_raw();
+                AgentSocketError::Closed { path, uid, source }
+            } else {
+                AgentSocketError::Unreachable { path, source }
+            }
         };
         // A first connection tells what the system says, in the system's words.
         let first = timeout(CONNECT_LONGEST, UnixStream::connect(path)).await;
@@ -145,19 +180,43 @@ impl AgentSocket {
             .keep_alive_while_idle(true);
         let channel = endpoint.connect_with_connector(connector).await;
         let channel = channel.map_err(|error| unreachable(io::Error::other(error)))?;
-        Ok(Self { channel })
+        let path = path.to_owned();
+        Ok(Self { channel, path })
     }
 
     /// Begins to listen to what this process holds.
     pub(crate) async fn updates(&self) -> Result<Updates, AgentSocketError> {
         let mut client = SpiffeWorkloadApiClient::new(self.channel.clone());
         let stream = client.fetch_x509svid(with_header(X509svidRequest {})).await;
-        Ok(Updates(stream.map_err(refused)?.into_inner()))
+        let stream = stream.map_err(|status| self.refused(&status))?;
+        Ok(Updates {
+            stream: stream.into_inner(),
+            path: self.path.clone(),
+        })
     }
 
     /// What this process holds now.
     pub(crate) async fn fetch(&self) -> Result<Fetched, AgentSocketError> {
         within(FIRST_LONGEST, async { self.updates().await?.next().await }).await
+    }
+
+    /// The same, as soon as one of what it holds has this hint; after [`HINT_LONGEST`] without.
+    pub(crate) async fn fetch_with(&self, hint: &str) -> Result<Fetched, AgentSocketError> {
+        let mut newest = None;
+        let coming = async {
+            let mut updates = self.updates().await?;
+            loop {
+                let fetched = updates.next().await?;
+                if fetched.pick(Some(hint)).is_some() {
+                    return Ok(fetched);
+                }
+                newest = Some(fetched);
+            }
+        };
+        match timeout(HINT_LONGEST, coming).await {
+            Ok(fetched) => fetched,
+            Err(_) => newest.ok_or(AgentSocketError::Silent(HINT_LONGEST)),
+        }
     }
 
     /// Asks for an elevation.
@@ -168,7 +227,7 @@ impl AgentSocket {
         let mut client = LocalAgentClient::new(self.channel.clone());
         within(CALL_LONGEST, async {
             let answer = client.elevate(with_header(request)).await;
-            Ok(answer.map_err(refused)?.into_inner())
+            Ok(answer.map_err(|status| self.refused(&status))?.into_inner())
         })
         .await
     }
@@ -186,7 +245,7 @@ impl AgentSocket {
         };
         within(CALL_LONGEST, async {
             let answer = client.wait_elevation(with_header(request)).await;
-            Ok(answer.map_err(refused)?.into_inner())
+            Ok(answer.map_err(|status| self.refused(&status))?.into_inner())
         })
         .await
     }
@@ -197,16 +256,23 @@ impl AgentSocket {
         let mut client = client.max_decoding_message_size(STATUS_BYTES_MAX);
         within(FIRST_LONGEST, async {
             let answer = client.status(with_header(StatusRequest {})).await;
-            Ok(answer.map_err(refused)?.into_inner())
+            Ok(answer.map_err(|status| self.refused(&status))?.into_inner())
         })
         .await
+    }
+}
+
+impl AgentSocket {
+    fn refused(&self, status: &Status) -> AgentSocketError {
+        refused(status, &self.path)
     }
 }
 
 impl Updates {
     /// The next one; the agent's last word where there is none.
     pub(crate) async fn next(&mut self) -> Result<Fetched, AgentSocketError> {
-        let message = self.0.message().await.map_err(refused)?;
+        let message = self.stream.message().await;
+        let message = message.map_err(|status| refused(&status, &self.path))?;
         let message = message.ok_or(AgentSocketError::Ended)?;
         Ok(Fetched::read(message)?)
     }
@@ -228,8 +294,11 @@ fn with_header<T>(message: T) -> Request<T> {
     request
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
-fn refused(status: Status) -> AgentSocketError {
+fn refused(status: &Status, path: &Path) -> AgentSocketError {
+    // Our agent says why; a server that has no such service says nothing.
+    if status.code() == Code::Unimplemented && status.message().is_empty() {
+        return AgentSocketError::Other(path.to_owned());
+    }
     AgentSocketError::Refused {
         code: status.code(),
         words: status.message().to_owned(),
@@ -239,6 +308,8 @@ fn refused(status: Status) -> AgentSocketError {
 const CONNECT_LONGEST: Duration = Duration::from_secs(5);
 /// Longer than an agent waits for its first SVID.
 const FIRST_LONGEST: Duration = Duration::from_secs(30);
+/// Longer than a right that was just given is on its way, and than an agent without a word waits.
+const HINT_LONGEST: Duration = Duration::from_secs(8);
 /// Longer than an agent asks its server.
 const CALL_LONGEST: Duration = Duration::from_secs(110);
 const PING_EVERY: Duration = Duration::from_secs(30);

@@ -58,5 +58,18 @@ impl fmt::Debug for Selector {
     }
 }
 
+/// The kinds of selectors that an agent shows: what stands before the value.
+pub const SELECTOR_KINDS: [&str; 10] = [
+    "unix:uid",
+    "unix:gid",
+    "unix:user",
+    "unix:group",
+    "unix:supplementary_gid",
+    "unix:supplementary_group",
+    "unix:path",
+    "unix:sha256",
+    "systemd:id",
+    "container:id",
+];
 /// The longest selector, in bytes.
 pub const SELECTOR_BYTES_MAX: usize = 256;

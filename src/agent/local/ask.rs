@@ -5,12 +5,13 @@
 //! Refuses: an elevation for many instances. Who needs that asks the server himself.
 
 use crate::agent::holdings::Holdings;
-use crate::agent::refusal::Refusal;
+use crate::agent::refusal::{Refusal, Shows};
 use crate::client::routes;
 use crate::id::Holder;
 use crate::identity::Subject;
 use crate::proto::agent::{ElevateRequest, ElevateResponse};
 use crate::scope::Scope;
+use crate::time::Timestamp;
 use crate::wire::elevation::{ElevationRequest, ElevationView, Instances};
 
 /// The subject that the caller speaks for: the one he names, or his default.
@@ -22,7 +23,10 @@ pub(crate) fn subject_of<'a>(holdings: &'a Holdings, named: &str) -> Result<&'a 
         .identities
         .iter()
         .map(|identity| &identity.entry.subject);
-    let default = own.clone().next().ok_or(Refusal::NoIdentity)?;
+    let default = own
+        .clone()
+        .next()
+        .ok_or_else(|| Refusal::NoIdentity(Shows::default()))?;
     if named.is_empty() {
         return Ok(default);
     }
@@ -72,12 +76,15 @@ pub(crate) fn holder(asked: &ElevateRequest, process: Holder) -> Holder {
 
 /// What the caller is told of an elevation.
 pub(crate) fn answer(view: ElevationView) -> ElevateResponse {
+    let ends = view.ends_at.and_then(|text| text.parse().ok());
     ElevateResponse {
         waits_for: routes(&view.waits_for),
         elevation: view.id,
         state: view.state,
         ended: view.ended.unwrap_or_default(),
         because: view.verdict.reason.unwrap_or_default(),
+        scope: view.scope,
+        ends_ms: ends.map_or(0, Timestamp::unix_ms),
     }
 }
 

@@ -29,5 +29,7 @@ pub(crate) fn own_part(status: &StatusResponse, holdings: &Holdings, pid: u32) -
         own_not_after_ms: status.own_not_after_ms,
         held: status.held.iter().filter(is_own).cloned().collect(),
         streams: streams.filter(|one| one.pid == pid).cloned().collect(),
+        own_trouble: status.own_trouble.clone(),
+        server_trouble: status.server_trouble.clone(),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::agent::holdings::{Bundles, Generation, Holdings, Svid};
-use crate::agent::refusal::Refusal;
+use crate::agent::refusal::{Refusal, Shows};
 use crate::identity::{Subject, TrustDomain};
 use crate::proto::workload::{X509BundlesResponse, X509svid, X509svidResponse};
 use crate::scope::{Scope, SvidName};
@@ -62,7 +62,7 @@ impl Handout {
             return Err(Refusal::NotTold);
         }
         if holdings.identities.is_empty() {
-            return Err(Refusal::NoIdentity);
+            return Err(Refusal::NoIdentity(Shows::default()));
         }
         let trust = Trust::of(holdings).ok_or(Refusal::NotTold)?;
         let given = match kind {

@@ -2,6 +2,7 @@
 //!
 //! Promises: the default SVID stands first, as in the answer; with `--write` the key goes to a file
 //! of its owner and nowhere else.
+//! With `--hint` it waits a little for that SVID: what was just elevated is on its way.
 //! Refuses: to wait for an agent that is not there.
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use clap::Args;
 use crate::cli::agent::show::{HEADS, json_of, rows};
 use crate::cli::agent::socket::Socket;
 use crate::cli::agent::write::{Choice, Keeping};
-use crate::cli::exit::{Exit, UsageError};
+use crate::cli::exit::Exit;
 use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
 
@@ -19,7 +20,7 @@ use crate::cli::screen::Screen;
 pub(crate) struct Fetch {
     #[command(flatten)]
     socket: Socket,
-    /// Also write one SVID and its bundles to this folder
+    /// Also write the chosen SVID and its bundles to this folder
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
     #[command(flatten)]
@@ -28,11 +29,15 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) async fn run(self, screen: &mut Screen) -> anyhow::Result<Exit> {
-        if self.write.is_none() && self.choice.is_made() {
-            let words = "`--hint` chooses what `--write DIR` writes: name a folder";
-            return Err(UsageError(words.to_owned()).into());
+        let agent = self.socket.connect().await?;
+        let mut fetched = match self.choice.hint() {
+            None => agent.fetch().await?,
+            Some(hint) => agent.fetch_with(hint).await?,
+        };
+        self.choice.svid_of(&fetched)?;
+        if let Some(hint) = self.choice.hint() {
+            fetched.svids.retain(|svid| svid.hint == hint);
         }
-        let fetched = self.socket.connect().await?.fetch().await?;
         if let Some(folder) = &self.write {
             let mut keeping = Keeping::open(folder, self.choice)?;
             keeping.put_needed(&fetched, Reach::now())?;

@@ -53,4 +53,20 @@ pub(crate) fn line(fetched: &Fetched, now: Timestamp) -> String {
     format!("{}  {}", time_of_day(now), svids.join(", "))
 }
 
+/// A moment of the agent's answers for people; nothing where there is none.
+pub(crate) fn text_of_ms(ms: i64, now: Timestamp) -> String {
+    match Timestamp::from_unix_ms(ms) {
+        Ok(at) if at != Timestamp::EPOCH => moment_of(at, now),
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+/// A moment of the agent's answers for programs.
+pub(crate) fn json_of_ms(ms: i64) -> Value {
+    match Timestamp::from_unix_ms(ms) {
+        Ok(at) if at != Timestamp::EPOCH => json!(at.rfc3339()),
+        Ok(_) | Err(_) => Value::Null,
+    }
+}
+
 pub(crate) const HEADS: [&str; 4] = ["spiffe id", "hint", "serial", "notAfter"];

@@ -6,10 +6,11 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::agent::show::{json_of_ms, text_of_ms};
 use crate::cli::agent::socket::Socket;
 use crate::cli::exit::Exit;
 use crate::cli::reach::Reach;
-use crate::cli::screen::{Screen, moment_of};
+use crate::cli::screen::Screen;
 use crate::proto::agent::{HeldStatus, StatusResponse, StreamStatus};
 use crate::time::Timestamp;
 
@@ -27,12 +28,17 @@ impl Status {
             return Ok(Exit::Done);
         }
         let now = Reach::now();
-        let connected = if status.connected { "ok" } else { "failed" };
+        let server = match (status.connected, &*status.server_trouble) {
+            (true, _) => "ok".to_owned(),
+            (false, "") => "not connected".to_owned(),
+            (false, why) => format!("not connected: {why}"),
+        };
         screen.record(&[
             ("agent", status.agent.clone()),
-            ("server", connected.to_owned()),
+            ("server", server),
             ("server's clock ahead", format!("{} ms", status.skew_ms)),
-            ("own SVID ends", moment(status.own_not_after_ms, now)),
+            ("own SVID ends", text_of_ms(status.own_not_after_ms, now)),
+            ("own SVID fails", status.own_trouble.clone()),
         ])?;
         let held = status.held.iter().map(|held| held_row(held, now));
         let held: Vec<_> = held.collect();
@@ -52,8 +58,8 @@ fn held_row(held: &HeldStatus, now: Timestamp) -> Vec<String> {
         held.spiffe_id.clone(),
         held.elevation.clone(),
         held.serial.clone(),
-        moment(held.not_after_ms, now),
-        moment(held.renew_ms, now),
+        text_of_ms(held.not_after_ms, now),
+        text_of_ms(held.renew_ms, now),
         held.followers.to_string(),
         held.trouble.clone(),
     ]
@@ -70,22 +76,6 @@ fn stream_row(stream: &StreamStatus) -> Vec<String> {
     ]
 }
 
-/// A moment for people; nothing where there is none.
-fn moment(ms: i64, now: Timestamp) -> String {
-    match Timestamp::from_unix_ms(ms) {
-        Ok(at) if at != Timestamp::EPOCH => moment_of(at, now),
-        Ok(_) | Err(_) => String::new(),
-    }
-}
-
-/// A moment for programs.
-fn time_of(ms: i64) -> Value {
-    match Timestamp::from_unix_ms(ms) {
-        Ok(at) if at != Timestamp::EPOCH => json!(at.rfc3339()),
-        Ok(_) | Err(_) => Value::Null,
-    }
-}
-
 fn json_of(status: &StatusResponse) -> Value {
     let held = status.held.iter().map(|held| {
         json!({
@@ -94,8 +84,8 @@ fn json_of(status: &StatusResponse) -> Value {
             "scope": held.scope,
             "elevation": held.elevation,
             "serial": held.serial,
-            "not_after": time_of(held.not_after_ms),
-            "renew_at": time_of(held.renew_ms),
+            "not_after": json_of_ms(held.not_after_ms),
+            "renew_at": json_of_ms(held.renew_ms),
             "followers": held.followers,
             "trouble": held.trouble,
         })
@@ -114,7 +104,9 @@ fn json_of(status: &StatusResponse) -> Value {
         "agent": status.agent,
         "connected": status.connected,
         "skew_ms": status.skew_ms,
-        "own_not_after": time_of(status.own_not_after_ms),
+        "own_not_after": json_of_ms(status.own_not_after_ms),
+        "own_trouble": status.own_trouble,
+        "server_trouble": status.server_trouble,
         "held": held.collect::<Vec<_>>(),
         "streams": streams.collect::<Vec<_>>(),
     })

@@ -44,15 +44,33 @@ pub(crate) struct Write {
 /// Which SVID is written.
 #[derive(Args)]
 pub(crate) struct Choice {
-    /// Write the SVID with this hint, such as `scope/db.read`, instead of the default one
+    /// The SVID with this hint, such as `scope/db.read`, instead of the default one
     #[arg(long, value_name = "HINT")]
     hint: Option<String>,
 }
 
 impl Choice {
-    /// Not the default one.
-    pub(crate) const fn is_made(&self) -> bool {
-        self.hint.is_some()
+    /// The hint, where it is not the default one.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The chosen one.
+    pub(crate) fn svid_of<'f>(&self, fetched: &'f Fetched) -> Result<&'f FetchedSvid, UsageError> {
+        let hint = self.hint();
+        fetched.pick(hint).ok_or_else(|| {
+            let hints = fetched.svids.iter().map(|svid| svid.hint.as_str());
+            let hints: Vec<_> = hints.filter(|hint| !hint.is_empty()).collect();
+            UsageError(format!(
+                "no SVID has the hint `{}`; there is: {}",
+                hint.unwrap_or_default(),
+                if hints.is_empty() {
+                    "none".to_owned()
+                } else {
+                    hints.join(", ")
+                }
+            ))
+        })
     }
 
     /// Of a hint.
@@ -124,20 +142,7 @@ impl Keeping {
 
     /// Writes the chosen SVID of `fetched`, for callers that need it there.
     pub(crate) fn put_needed(&mut self, fetched: &Fetched, now: Timestamp) -> anyhow::Result<()> {
-        let hint = self.choice.hint.as_deref();
-        let svid = fetched.pick(hint).ok_or_else(|| {
-            let hints = fetched.svids.iter().map(|svid| svid.hint.as_str());
-            let hints: Vec<_> = hints.filter(|hint| !hint.is_empty()).collect();
-            UsageError(format!(
-                "no SVID has the hint `{}`; there is: {}",
-                hint.unwrap_or_default(),
-                if hints.is_empty() {
-                    "none".to_owned()
-                } else {
-                    hints.join(", ")
-                }
-            ))
-        })?;
+        let svid = self.choice.svid_of(fetched)?;
         if is_elevated(svid) {
             let words = "nobody would take an elevated SVID away at its end: `protem agent write \
                          DIR --hint HINT` stays and does";
@@ -157,7 +162,7 @@ impl Keeping {
         now: Timestamp,
         screen: &mut Screen,
     ) -> anyhow::Result<bool> {
-        let svid = fetched.pick(self.choice.hint.as_deref());
+        let svid = fetched.pick(self.choice.hint());
         let Some(svid) = svid.filter(|svid| is_good(svid, now)) else {
             return self.clear(TAKEN_BACK, screen);
         };

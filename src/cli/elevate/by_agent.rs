@@ -4,8 +4,10 @@
 //! that subject here, over the sockets of the agent, and no file is written.
 //! Refuses: what only who holds an SVID himself can ask for.
 
+use crate::cli::agent::{json_of_ms, text_of_ms};
 use crate::cli::elevation::{PENDING, exit_of_state};
 use crate::cli::exit::Exit;
+use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
 use crate::client::keep::Stop;
 use crate::client::{AgentSocket, AgentSocketError};
@@ -28,7 +30,15 @@ pub(crate) async fn ask(
         answer = decided(agent, answer).await?;
     }
     show(&answer, screen)?;
-    Ok(exit_of_state(&answer.state, Some(&answer.ended)))
+    let exit = exit_of_state(&answer.state, Some(&answer.ended));
+    if exit == Exit::Done && !screen.is_json() {
+        screen.say(&format!(
+            "the SVID comes over the agent's sockets; to see it: protem agent fetch --hint \
+             scope/{}",
+            answer.scope
+        ));
+    }
+    Ok(exit)
 }
 
 async fn decided(
@@ -69,12 +79,16 @@ fn show(answer: &ElevateResponse, screen: &mut Screen) -> anyhow::Result<()> {
             "ended": answer.ended,
             "waits_for": answer.waits_for,
             "because": answer.because,
+            "scope": answer.scope,
+            "ends_at": json_of_ms(answer.ends_ms),
         }));
     }
     screen.record(&[
         ("id", answer.elevation.clone()),
         ("state", answer.state.clone()),
         ("ended", answer.ended.clone()),
+        ("scope", answer.scope.clone()),
+        ("ends", text_of_ms(answer.ends_ms, Reach::now())),
         ("waits for", answer.waits_for.clone()),
         ("because", answer.because.clone()),
     ])

@@ -163,6 +163,11 @@ pub struct ElevateResponse {
     /// Why not, in words of the policy; empty when it has none.
     #[prost(string, tag = "5")]
     pub because: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub scope: ::prost::alloc::string::String,
+    /// 0: not yet, it is counted from the first SVID.
+    #[prost(int64, tag = "7")]
+    pub ends_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WaitElevationRequest {
@@ -189,6 +194,12 @@ pub struct StatusResponse {
     pub held: ::prost::alloc::vec::Vec<HeldStatus>,
     #[prost(message, repeated, tag = "6")]
     pub streams: ::prost::alloc::vec::Vec<StreamStatus>,
+    /// Why the agent has no new SVID of its own, and why the stream from the server does not stand;
+    /// empty where it is well.
+    #[prost(string, tag = "7")]
+    pub own_trouble: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub server_trouble: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HeldStatus {
