@@ -16,7 +16,7 @@
 //! did not check.
 
 mod attestor;
-mod authority;
+pub mod authority;
 mod caller;
 #[cfg(test)]
 mod callers;

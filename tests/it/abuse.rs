@@ -1,4 +1,4 @@
-//! What was tried against it: every row of the groups C, S, T, M, H, D and K of the threat list.
+//! What was tried against it: every row of the groups C, S, T, M, H, D, K and G of the threat list.
 //!
 //! One server runs; every attack is made on it, and its answer stands in `tests/golden/abuse.md`
 //! beside the expected one. Rows that need another stage name the test that performs them. After
@@ -108,6 +108,7 @@ fn every_row_of_the_threat_list_is_in_the_table() {
         ("H", 18),
         ("D", 16),
         ("K", 11),
+        ("G", 18),
     ] {
         for number in 1..=last {
             let row = format!("\n| {group}{number} | ");
@@ -272,7 +273,7 @@ pub(crate) fn compare(file: &str, table: &str) {
 }
 
 const GOLDEN: &str = "tests/golden/abuse.md";
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 8] = [
     ("C", "certificate requests and keys"),
     ("S", "SPIFFE IDs and scopes"),
     ("T", "tokens"),
@@ -280,4 +281,5 @@ const GROUPS: [(&str, &str); 7] = [
     ("H", "HTTP"),
     ("D", "the store"),
     ("K", "keys and the clock"),
+    ("G", "the agent and its sockets"),
 ];

@@ -281,6 +281,15 @@ mod tests {
     }
 
     #[test]
+    fn every_certificate_is_asked_for_with_a_key_of_its_own() {
+        let spki = || {
+            let (private, _) = request(&wanted()).unwrap();
+            private.public_key().spki_der().to_vec()
+        };
+        assert_ne!(spki(), spki());
+    }
+
+    #[test]
     fn an_answer_that_is_what_was_asked_for_counts() {
         let server = Server::new();
         let fresh = server.answers(base(WEB), 3_600, &wanted(), |_, _| {});

@@ -2,17 +2,18 @@
 //!
 //! A test that is named here and does not exist fails `abuse::every_proof_exists`.
 
+mod agent;
+
 use crate::abuse::{Row, shown};
 
 pub(crate) fn rows() -> Vec<Row> {
-    PROOFS
-        .iter()
-        .map(|(id, attack, expected, tests)| shown(id, attack, expected, tests))
+    let all = PROOFS.iter().chain(agent::PROOFS);
+    all.map(|(id, attack, expected, tests)| shown(id, attack, expected, tests))
         .collect()
 }
 
 /// Row, attack, expected answer, tests.
-type Proof = (
+pub(crate) type Proof = (
     &'static str,
     &'static str,
     &'static str,
