@@ -43,13 +43,14 @@ impl Troubles {
     }
 }
 
-/// An error with its causes, not longer than [`CAUSES_MAX`] of them.
+/// An error with its causes, at most [`CAUSES_MAX`] of them, in one line.
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |cause| (*cause).source());
     let mut texts: Vec<String> = causes.take(CAUSES_MAX).map(ToString::to_string).collect();
     // What is transparent says what its cause says.
     texts.dedup();
-    texts.join(": ")
+    let words = texts.join(": ");
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 const CAUSES_MAX: usize = 8;
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn the_newest_failure_is_told_with_its_causes_until_it_goes_well() {
         let troubles = Troubles::default();
-        let source = io::Error::other("the disk is full");
+        let source = io::Error::other("the disk\n  is full");
         let error = HomeError::File {
             path: "/x".into(),
             source,
