@@ -181,7 +181,7 @@ impl Reader {
             self.check_lives(life, longest, faults);
         }
         if let (Some(Some(idle)), Some(longest)) = (idle, longest) {
-            self.check_idle(idle, longest, &raw.servers, faults);
+            self.check_idle((idle, longest), &raw.servers, encoding, faults);
         }
         if raw.description.is_empty() || raw.description.len() > DESCRIPTION_BYTES_MAX {
             let text = format!("description is empty or longer than {DESCRIPTION_BYTES_MAX} bytes");
@@ -206,15 +206,20 @@ impl Reader {
 
     fn check_idle(
         &self,
-        idle: Seconds,
-        longest: Seconds,
+        (idle, longest): (Seconds, Seconds),
         servers: &[String],
+        encoding: Option<Encoding>,
         faults: &mut Vec<Fault>,
     ) {
         if idle < IDLE_LONGEST_MIN || longest < idle {
             let text = format!("idle_longest is `{idle}`");
             let remedy = format!("choose {IDLE_LONGEST_MIN} to elevation_longest");
             self.told(&text, remedy, faults);
+        }
+        if encoding == Some(Encoding::Dns) {
+            let text = "idle_longest with `dns`: Envoy's access log tells URI names alone";
+            let remedy = "choose `path` or `folded`, or take idle_longest out";
+            self.told(text, remedy, faults);
         }
         if servers.is_empty() {
             let text = "idle_longest without servers: no access log could show a use";
