@@ -120,7 +120,11 @@ impl Stand {
         Self {
             holdings,
             caller,
-            keeper: Keeper::new(orders, watch::channel(Needs::default()).1),
+            keeper: Keeper::new(
+                orders,
+                mpsc::channel(1).0,
+                watch::channel(Needs::default()).1,
+            ),
             seen,
             clock: Arc::new(ManualClock::new(now)),
             root,
@@ -284,7 +288,7 @@ fn keep(
                     Seen::Followed((*selectors).clone(), holder)
                 }
                 Order::Want(_, wants) => Seen::Wanted(wants),
-                Order::News(_) | Order::Status(_) => panic!("callers say nothing of this kind"),
+                Order::Status(_) => panic!("callers say nothing of this kind"),
             };
             seen.send_modify(|seen| seen.push(one));
         }

@@ -57,6 +57,7 @@ pub(crate) struct Peer(Arc<Mutex<Shows>>);
 struct Shows {
     selectors: Option<Arc<BTreeSet<Selector>>>,
     attested: usize,
+    anew: usize,
 }
 
 impl Stage {
@@ -77,7 +78,11 @@ impl Stage {
         let fits = peer.selectors().unwrap();
         lifecycle.tracker.spawn(keep(inbox, fits, held, told));
         let router = router::<Peer>(Parts {
-            keeper: Keeper::new(orders, watch::channel(Needs::default()).1),
+            keeper: Keeper::new(
+                orders,
+                mpsc::channel(1).0,
+                watch::channel(Needs::default()).1,
+            ),
             clock: Arc::new(SystemClock),
             options,
             deny_list: denied,
@@ -179,6 +184,7 @@ impl Peer {
         Self(Arc::new(Mutex::new(Shows {
             selectors: Some(Arc::new([selector.parse().unwrap()].into())),
             attested: 0,
+            anew: 0,
         })))
     }
 
@@ -192,6 +198,11 @@ impl Peer {
             selector.map(|selector| Arc::new([selector.parse().unwrap()].into()));
     }
 
+    /// How often he was attested at that moment, not within the last second.
+    pub(crate) fn attested_anew(&self) -> usize {
+        self.0.lock().unwrap().anew
+    }
+
     /// How often he was attested.
     pub(crate) fn attested(&self) -> usize {
         self.0.lock().unwrap().attested
@@ -202,6 +213,11 @@ impl Caller for Peer {
     type Error = &'static str;
 
     async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, &'static str> {
+        self.0.lock().unwrap().anew += 1;
+        self.attest_lately().await
+    }
+
+    async fn attest_lately(&self) -> Result<Arc<BTreeSet<Selector>>, &'static str> {
         self.0.lock().unwrap().attested += 1;
         self.selectors().ok_or("the process is gone")
     }
@@ -257,7 +273,7 @@ async fn keep(
                 let _ = answer.send(Follower::new(followed, gone.clone()));
             }
             Order::Want(id, wants) => told.send_modify(|all| drop(all.insert(id.0, wants))),
-            Order::News(_) | Order::Status(_) => {}
+            Order::Status(_) => {}
         }
     }
 }

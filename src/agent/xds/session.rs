@@ -19,7 +19,7 @@ use tonic::{Status, Streaming};
 use crate::agent::caller::Look;
 use crate::agent::xds::dialect::{Dialect, Moment};
 use crate::agent::xds::streams::Place;
-use crate::agent::xds::{Content, Offer, Source, Subscriptions, Version};
+use crate::agent::xds::{Content, Offer, Source, Subscriptions};
 
 /// What a client reads.
 pub(crate) type Responses<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
@@ -134,19 +134,29 @@ impl<D: Dialect, S: Source> Session<D, S> {
     }
 
     /// How the caller is to be looked at before these go out: also for another certificate under
-    /// a name that he was given one for, for he may have become another since.
+    /// a name that he was given one for, for he may have become another since; and for the same one
+    /// where the dialect tells it again because something else is new.
     fn look(&mut self, offers: &[(Arc<str>, Offer<S::Content>)]) -> Option<Look> {
-        let looks = offers.iter().filter_map(|(name, offer)| {
-            let Offer::Ready(content) = offer else {
-                return None;
-            };
-            let one = self.subscriptions.get_mut(name)?;
-            let held = one.given.map(Version::digest);
-            let goes_out = one.unanswered || held != Some(content.digest());
-            let begins = one.unanswered || held.is_none();
-            let look = if begins { Look::Anew } else { Look::Lately };
-            (goes_out && content.raises_rights()).then_some(look)
-        });
+        let differs: Vec<bool> = offers
+            .iter()
+            .map(|(name, offer)| {
+                let one = self.subscriptions.get_mut(name);
+                one.is_some_and(|one| one.differs(offer))
+            })
+            .collect();
+        let all = !D::DELTA && differs.contains(&true);
+        let looks = offers
+            .iter()
+            .zip(differs)
+            .filter_map(|((name, offer), new)| {
+                let Offer::Ready(content) = offer else {
+                    return None;
+                };
+                let one = self.subscriptions.get_mut(name)?;
+                let begins = one.unanswered || !one.given_here;
+                let look = if begins { Look::Anew } else { Look::Lately };
+                ((new || all) && content.raises_rights()).then_some(look)
+            });
         looks.max()
     }
 

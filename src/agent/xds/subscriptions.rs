@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::agent::xds::Version;
+use crate::agent::xds::{Content, Offer, Version};
 use crate::time::Timestamp;
 
 /// The names of one stream.
@@ -26,6 +26,8 @@ pub(crate) struct Subscriptions {
 pub(crate) struct Subscription {
     /// What the client holds of ours under it.
     pub(crate) given: Option<Version>,
+    /// Whether that was said on this stream, after the caller was looked at; else he says so.
+    pub(crate) given_here: bool,
     /// When that must not be in use any more.
     pub(crate) ends: Option<Timestamp>,
     /// Whether the client held something of ours before this stream, as he says.
@@ -117,6 +119,7 @@ impl Subscriptions {
         }
         if let Some(subscription) = self.names.get_mut(name) {
             subscription.given = version;
+            subscription.given_here = false;
             subscription.held_before = true;
             subscription.unanswered = false;
             subscription.may_open = false;
@@ -149,9 +152,21 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    /// Whether what is offered is not what the client has.
+    pub(crate) fn differs<C: Content>(&self, offer: &Offer<C>) -> bool {
+        match offer {
+            Offer::Ready(content) => {
+                self.unanswered || self.given.map(Version::digest) != Some(content.digest())
+            }
+            Offer::Absent | Offer::Deciding => self.unanswered || self.given.is_some(),
+            Offer::Awaited => false,
+        }
+    }
+
     /// Written down: there it is.
     pub(crate) const fn give(&mut self, version: Version, ends: Option<Timestamp>) {
         self.given = Some(version);
+        self.given_here = true;
         self.ends = ends;
         self.absent = false;
         self.unanswered = false;
@@ -161,6 +176,7 @@ impl Subscription {
     /// Written down: there is nothing.
     pub(crate) const fn take(&mut self) {
         self.given = None;
+        self.given_here = false;
         self.ends = None;
         self.absent = true;
         self.unanswered = false;

@@ -38,6 +38,36 @@ async fn before_a_new_right_goes_out_the_caller_is_looked_at_anew() {
 }
 
 #[tokio::test]
+async fn who_is_told_all_again_is_looked_at_although_only_roots_are_new() {
+    let stage = Stage::new(of_web(), options());
+    let mut talk = sotw(stage.connect().await).await;
+    talk.ask(names(&["default"])).await;
+    let first = talk.next().await;
+    stage.peer.show(Some("unix:uid:0"));
+    let mut more = ack(&first, &["default", "ROOTCA"]);
+    more.resource_names = super::words(&["default", "ROOTCA"]);
+    talk.ask(more).await;
+    let second = talk.next().await;
+    assert!(
+        !shorts(&second).iter().any(|one| one.contains("default")),
+        "{second:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_says_that_he_holds_something_is_looked_at_as_if_he_did_not() {
+    let stage = Stage::new(of_web(), options());
+    let mut talk = delta(stage.connect().await).await;
+    let opened = stage.peer.attested_anew();
+    let mut request = subscribe(&["default"]);
+    let made_up = "9-00000000000000000000000000000000".to_owned();
+    request.initial_resource_versions = [("default".to_owned(), made_up)].into();
+    talk.ask(request).await;
+    talk.next().await;
+    assert_eq!(stage.peer.attested_anew(), opened + 1);
+}
+
+#[tokio::test]
 async fn a_process_that_became_another_is_given_what_that_one_may_hold() {
     let mut stage = Stage::new(of_web(), super::Options::default());
     let mut talk = delta(stage.connect().await).await;
