@@ -80,37 +80,47 @@ impl Uses {
 
     /// Gives back what could not be reported, to be taken again with what is new.
     pub(crate) fn give_back(&self, server: &Subject, uses: BySubject, now: Timestamp) {
+        let mut kept = true;
         for (of, one) in uses {
-            self.add(server, of, one, now);
+            kept &= self.add(server, of, one);
         }
+        self.note_loss(server, kept, now);
     }
 
     /// Reads what an Envoy of `server` tells.
     pub(crate) fn read(&self, server: &Subject, message: &StreamAccessLogsMessage, now: Timestamp) {
+        let mut kept = true;
         match &message.log_entries {
             None => {}
             Some(LogEntries::HttpLogs(logs)) => {
                 for entry in &logs.log_entry {
                     let common = entry.common_properties.as_ref();
                     let let_in = common.filter(|common| was_let_in(entry, common));
-                    self.read_entry(server, let_in, now);
+                    kept &= self.read_entry(server, let_in, now);
                 }
             }
             Some(LogEntries::TcpLogs(logs)) => {
                 for entry in &logs.log_entry {
                     let common = entry.common_properties.as_ref();
                     let carried = common.filter(|common| was_carried(common));
-                    self.read_entry(server, carried, now);
+                    kept &= self.read_entry(server, carried, now);
                 }
             }
         }
+        self.note_loss(server, kept, now);
     }
 
-    fn read_entry(&self, server: &Subject, let_in: Option<&AccessLogCommon>, now: Timestamp) {
+    /// Answers false where it is lost.
+    fn read_entry(
+        &self,
+        server: &Subject,
+        let_in: Option<&AccessLogCommon>,
+        now: Timestamp,
+    ) -> bool {
         let of = let_in.and_then(|common| Some((common, self.of_peer(common)?)));
         let Some((common, of)) = of else {
             self.read.add("other");
-            return;
+            return true;
         };
         let began = began(common, now);
         let one = Use {
@@ -118,16 +128,20 @@ impl Uses {
             last: ended(common, began, now),
             count: u64::from(is_last_word(common)),
         };
-        self.add(server, of, one, now);
+        self.add(server, of, one)
     }
 
-    fn add(&self, server: &Subject, of: (Subject, Scope), one: Use, now: Timestamp) {
-        let kept = keep(&mut self.lock(), server, of, one);
+    /// No word can be given for what was lost.
+    fn note_loss(&self, server: &Subject, kept: bool, now: Timestamp) {
         if !kept {
-            // No word can be given for what was lost.
             self.listeners.lost(server, now);
         }
+    }
+
+    fn add(&self, server: &Subject, of: (Subject, Scope), one: Use) -> bool {
+        let kept = keep(&mut self.lock(), server, of, one);
         self.read.add(if kept { "counted" } else { "dropped" });
+        kept
     }
 
     /// Whose elevated SVID the peer showed. Envoy tells URI names alone, and so nothing of the

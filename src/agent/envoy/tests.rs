@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::agent::deny_list::DenyList;
+use crate::agent::deny_list::{Denied, DenyList};
 use crate::agent::holdings::{Generation, Holdings, Svid, Wants};
 use crate::agent::sds::Options;
 use crate::proto::agent::StreamStatus;
@@ -33,11 +33,12 @@ fn of(forge: &Forge, generation: u64, id: &str) -> Holdings {
 }
 
 fn denying(generation: u64, svids: &[&Svid]) -> Arc<DenyList> {
-    let digests = svids.iter().map(|svid| (svid.sha256, in_seconds(600)));
-    Arc::new(DenyList {
-        generation: Generation(generation),
-        digests: digests.collect(),
-    })
+    let denied = Denied {
+        revoked: true,
+        until: in_seconds(600),
+    };
+    let digests = svids.iter().map(|svid| (svid.sha256, denied));
+    Arc::new(DenyList::new(Generation(generation), digests.collect()))
 }
 
 fn wants_to_open(name: &str) -> impl Fn(&BTreeMap<u64, Wants>) -> bool {
