@@ -27,6 +27,8 @@ use crate::proto::agent::HeldStatus;
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     orders: mpsc::Sender<Order>,
+    /// What the server tells stands in no line with local callers.
+    news: mpsc::Sender<News>,
     /// What an attestation looks at; who was attested before it changed is to be looked at again.
     needs: watch::Receiver<Needs>,
 }
@@ -45,8 +47,6 @@ pub(crate) enum Order {
     },
     /// A follower wants something else.
     Want(FollowerId, Wants),
-    /// The server told something.
-    News(News),
     /// Somebody wants to know what is kept.
     Status(oneshot::Sender<Vec<HeldStatus>>),
 }
@@ -91,9 +91,17 @@ pub(crate) struct Following {
 pub(crate) struct Ending;
 
 impl Keeper {
-    /// The way to a keeper that reads `orders`.
-    pub(crate) fn new(orders: mpsc::Sender<Order>, needs: watch::Receiver<Needs>) -> Self {
-        Self { orders, needs }
+    /// The way to a keeper that reads `orders` and `news`.
+    pub(crate) fn new(
+        orders: mpsc::Sender<Order>,
+        news: mpsc::Sender<News>,
+        needs: watch::Receiver<Needs>,
+    ) -> Self {
+        Self {
+            orders,
+            news,
+            needs,
+        }
     }
 
     /// Begins to follow what a caller with these selectors may hold.
@@ -137,10 +145,7 @@ impl Keeper {
     /// # Errors
     /// When the agent is ending.
     pub(crate) async fn news(&self, news: News) -> Result<(), Ending> {
-        self.orders
-            .send(Order::News(news))
-            .await
-            .map_err(|_| Ending)
+        self.news.send(news).await.map_err(|_| Ending)
     }
 
     /// What is kept, for people.
@@ -232,7 +237,7 @@ mod tests {
     async fn who_leaves_is_heard_of_however_he_leaves_and_however_full_the_line_is() {
         let (orders, mut inbox) = mpsc::channel(1);
         let (_, needs) = watch::channel(Needs::default());
-        let keeper = Keeper::new(orders.clone(), needs);
+        let keeper = Keeper::new(orders.clone(), mpsc::channel(1).0, needs);
         let (gone, mut leaving) = mpsc::unbounded_channel();
         let follow = || keeper.follow(Arc::default(), Holder::host());
         let mut answer = async |id| {
@@ -242,10 +247,8 @@ mod tests {
             let _ = answer.send(Follower::new(followed(id), gone.clone()));
         };
         let (following, ()) = tokio::join!(follow(), answer(1));
-        orders
-            .send(Order::News(News::EntryRemoved(String::new())))
-            .await
-            .unwrap();
+        let nothing = Order::Want(FollowerId(9), Wants::Nothing);
+        orders.send(nothing).await.unwrap();
         assert_eq!(leaving.try_recv(), Err(TryRecvError::Empty));
         drop(following);
         assert_eq!(leaving.try_recv(), Ok(FollowerId(1)));

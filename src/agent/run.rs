@@ -139,6 +139,7 @@ async fn begin(
     let attestor = Attestor::new(config.program_bytes_max, Arc::clone(&clock));
     let attestor = attestor.map_err(AgentError::Proc)?;
     let (orders, keeper_orders) = mpsc::channel(ORDERS_MAX);
+    let (news, keeper_news) = mpsc::channel(NEWS_MAX);
     let own = watch::Sender::new(identity.held());
     let fare = watch::Sender::default();
     let denied = watch::Sender::new(Arc::new(DenyList::default()));
@@ -148,7 +149,7 @@ async fn begin(
         clock,
         seats,
         client: Arc::clone(&identity.client),
-        keeper: Keeper::new(orders, attestor.needs()),
+        keeper: Keeper::new(orders, news, attestor.needs()),
         attestor,
         metrics: Metrics::default(),
         own: own.subscribe(),
@@ -168,7 +169,7 @@ async fn begin(
         attestor: Arc::clone(&parts.attestor),
         metrics: parts.metrics.clone(),
     };
-    tracker.spawn(tend(tending, keeper_orders, stop()));
+    tracker.spawn(tend(tending, keeper_orders, keeper_news, stop()));
     parts.open_doors(config).await?;
     let link = Link {
         client: Arc::clone(&parts.client),
@@ -372,3 +373,5 @@ const GLANCE_EVERY: Duration = Duration::from_secs(5);
 const FETCH_WAIT: Duration = Duration::from_secs(5);
 /// Orders of the sockets that wait for the keeper.
 const ORDERS_MAX: usize = 1_024;
+/// What the server told and the keeper has not read; the server's stream waits meanwhile.
+const NEWS_MAX: usize = 256;

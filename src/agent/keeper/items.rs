@@ -116,11 +116,12 @@ impl Items {
         self.plan(key, now);
     }
 
-    /// Somebody wants it no more. Nothing is lost at once: who comes back in time finds it.
+    /// Somebody wants it no more. Nothing is lost at once: who comes back in time finds it, and
+    /// also that it is not tried again yet.
     pub(crate) fn leave(&mut self, key: &ItemKey, by: GroupId, now: Timestamp) {
         if let Some(item) = self.items.get_mut(key) {
             item.wanted_by.remove(&by);
-            if item.svid.is_none() && item.wanted_by.is_empty() && !item.under_way {
+            if item.svid.is_none() && item.is_idle(now) {
                 self.remove(key);
             } else {
                 self.plan(key, now);
@@ -167,9 +168,8 @@ impl Items {
                 item.svid = None;
                 touched.insert(key.subject().clone());
             }
-            let idle = item.wanted_by.is_empty() && !item.under_way;
             let renewable = item.svid.as_ref().is_none_or(|svid| svid.renew_at <= now);
-            if idle && renewable {
+            if item.is_idle(now) && renewable {
                 touched.insert(key.subject().clone());
                 self.remove(&key);
             } else if ended {
@@ -287,8 +287,8 @@ impl Items {
         let act = match (item.under_way, item.not_again_before) {
             (true, _) => None,
             (false, _) if item.is_last() => None,
-            (false, Some(pause)) if !item.wanted_by.is_empty() => Some(renew.max(pause)),
-            (false, _) => Some(renew),
+            (false, Some(pause)) => Some(renew.max(pause)),
+            (false, None) => Some(renew),
         };
         let at = match (act, end) {
             (Some(act), Some(end)) => Some(act.min(end)),
@@ -311,6 +311,13 @@ impl Item {
             (Some(svid), Some(ends)) => ends <= svid.not_after.plus(LAST_SECONDS),
             _ => false,
         }
+    }
+
+    /// Whether nobody wants it, and nothing is to be kept in mind of it.
+    fn is_idle(&self, now: Timestamp) -> bool {
+        self.wanted_by.is_empty()
+            && !self.under_way
+            && self.not_again_before.is_none_or(|pause| pause <= now)
     }
 
     fn wants_mint(&self, now: Timestamp) -> bool {

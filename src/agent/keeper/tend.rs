@@ -19,6 +19,7 @@ use crate::agent::keeper::house::{Asked, House, REFUSED_FOR};
 use crate::agent::keeper::items::{Item, ItemKey};
 use crate::agent::keeper::mint::{Outcome, mint};
 use crate::agent::keeper::{Follower, FollowerId, Order};
+use crate::agent::news::News;
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
@@ -45,7 +46,12 @@ pub(crate) struct Begin {
 }
 
 /// Runs until the stop, or until nobody can give orders any more.
-pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: CancellationToken) {
+pub(crate) async fn tend(
+    begin: Begin,
+    mut orders: mpsc::Receiver<Order>,
+    mut news: mpsc::Receiver<News>,
+    stop: CancellationToken,
+) {
     let Begin {
         agent,
         first,
@@ -102,14 +108,16 @@ pub(crate) async fn tend(begin: Begin, mut orders: mpsc::Receiver<Order>, stop: 
                 metrics.asks.add(answer.word());
                 house.asked(&key, answer, client.clock.now());
             }
+            // Before orders: an end that the server tells waits for no caller here; and not alone,
+            // so that callers wait for no server that tells without a break.
+            Some(told) = news.recv() => {
+                desk.hear(&mut house, told, client.clock.now());
+                desk.obey_some(&mut house, &mut orders, client.clock.now());
+            }
             order = orders.recv() => {
                 let Some(order) = order else { return };
                 desk.obey(&mut house, order, client.clock.now());
-                // Many streams that come at once are one turn.
-                for _ in 0..ORDERS_AT_ONCE {
-                    let Ok(order) = orders.try_recv() else { break };
-                    desk.obey(&mut house, order, client.clock.now());
-                }
+                desk.obey_some(&mut house, &mut orders, client.clock.now());
             }
             // After orders: who goes on as another follower has said by now what he wants as that.
             Some(id) = leaving.recv() => house.leave(id, client.clock.now()),
@@ -126,6 +134,23 @@ struct Desk {
 }
 
 impl Desk {
+    fn hear(&self, house: &mut House, news: News, now: Timestamp) {
+        // Looked at before it is asked for: a caller is never judged by an entry whose selectors
+        // nobody has looked for.
+        let after = Needs::of(news.selectors());
+        self.attestor.need(Needs::of(house.selectors()).with(after));
+        house.hear(news, now);
+        self.attestor.need(Needs::of(house.selectors()));
+    }
+
+    /// Obeys the orders that wait, as far as they are one turn: many streams come at once.
+    fn obey_some(&self, house: &mut House, orders: &mut mpsc::Receiver<Order>, now: Timestamp) {
+        for _ in 0..ORDERS_AT_ONCE {
+            let Ok(order) = orders.try_recv() else { break };
+            self.obey(house, order, now);
+        }
+    }
+
     fn obey(&self, house: &mut House, order: Order, now: Timestamp) {
         // An answer that nobody waits for any more is somebody who is gone already.
         match order {
@@ -139,14 +164,6 @@ impl Desk {
                 if let Some(follower) = followed.map(|followed| Follower::new(followed, gone)) {
                     let _ = answer.send(follower);
                 }
-            }
-            Order::News(news) => {
-                // Looked at before it is asked for: a caller is never judged by an entry whose
-                // selectors nobody has looked for.
-                let after = Needs::of(news.selectors());
-                self.attestor.need(Needs::of(house.selectors()).with(after));
-                house.hear(news, now);
-                self.attestor.need(Needs::of(house.selectors()));
             }
             Order::Status(answer) => {
                 let rows = house.items().iter();

@@ -263,6 +263,26 @@ fn what_ended_while_the_server_is_away_leaves_no_time_that_has_passed() {
 }
 
 #[test]
+fn who_leaves_and_comes_back_is_not_tried_for_sooner() {
+    let mut day = Day::with_web();
+    day.want(Wants::Everything);
+    let keys = day.due();
+    let pause = |failures| Seconds::new(40 * failures);
+    day.house.failed(&keys[0], "no".to_owned(), pause, day.now);
+    for _ in 0..3 {
+        day.want(Wants::Nothing);
+        day.want(Wants::Everything);
+        assert_eq!(day.due(), []);
+    }
+    day.pass(40);
+    assert_eq!(day.due(), keys);
+    day.house.failed(&keys[0], "no".to_owned(), pause, day.now);
+    day.want(Wants::Nothing);
+    day.pass(80);
+    assert!(day.house.items().get(&keys[0]).is_none(), "nobody wants it");
+}
+
+#[test]
 fn an_elevation_of_another_process_is_not_told() {
     let mut day = Day::with_web();
     let agent: SpiffeId = AGENT.parse().unwrap();
