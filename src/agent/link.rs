@@ -13,19 +13,17 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::deny_list::DenyList;
+use crate::agent::deny_list::{Denied, DenyList, Gathered};
 use crate::agent::holdings::Generation;
 use crate::agent::home::Home;
 use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
-use crate::agent::news::{DENIED_MAX, Image, News, deny};
+use crate::agent::news::{Image, News};
 use crate::agent::trouble::Troubles;
 use crate::client::{Client, ClientError};
 use crate::identity::TrustDomain;
 use crate::proto::agent::Change;
 use crate::proto::agent::change::What;
-use crate::time::Timestamp;
-use crate::wire::problem::ProblemKind;
 use crate::x509::write_pem;
 
 /// How the stream fares.
@@ -98,12 +96,14 @@ impl Link {
             }
             own.mark_unchanged();
             let mut was_whole = false;
+            let mut gathered = Gathered::default();
             let ended = tokio::select! {
-                ended = self.stream(&mut was_whole) => Some(ended),
+                ended = self.stream(&mut was_whole, &mut gathered) => Some(ended),
                 // With a new SVID comes a new stream: the old one would end with the old SVID.
                 _ = own.changed() => None,
                 () = stop.cancelled() => return,
             };
+            self.deny(gathered.take());
             self.fare.send_modify(|fare| fare.connected = false);
             failures = if was_whole {
                 0
@@ -133,22 +133,20 @@ impl Link {
         }
     }
 
-    async fn stream(&self, was_whole: &mut bool) -> Result<(), Broken> {
+    async fn stream(&self, was_whole: &mut bool, gathered: &mut Gathered) -> Result<(), Broken> {
         let mut stream = self.client.watch(self.deny_list).await?;
         let mut image = Some(Image::default());
-        let mut denied = Vec::new();
         loop {
-            // Many denials come at once; they are told on together.
-            let patience = if denied.is_empty() {
-                SILENCE_MAX
-            } else {
-                GATHER
-            };
-            let next = match timeout(patience, stream.message()).await {
+            // Also where message comes upon message.
+            if gathered.is_due(self.running_ms()) {
+                self.deny(gathered.take());
+            }
+            let due = gathered.due_in(self.running_ms());
+            let next = match timeout(due.unwrap_or(SILENCE_MAX), stream.message()).await {
                 Ok(next) => next,
-                Err(_) if denied.is_empty() => return Err(Broken::Silent),
+                Err(_) if due.is_none() => return Err(Broken::Silent),
                 Err(_) => {
-                    self.deny(denied.drain(..));
+                    self.deny(gathered.take());
                     continue;
                 }
             };
@@ -162,7 +160,7 @@ impl Link {
                 if let Some(image) = image.take() {
                     // A denial never ends before its time, whatever a server that has just
                     // started does not know yet.
-                    self.deny(image.denied.clone());
+                    self.deny(image.denied.iter());
                     self.note_roots(image.roots.get(&self.trust_domain));
                     let news = News::Everything(Box::new(image));
                     self.keeper.news(news).await?;
@@ -187,22 +185,15 @@ impl Link {
             };
             match &mut image {
                 Some(image) => image.take(news).map_err(|_| Broken::Much)?,
-                None => self.tell(news, &mut denied).await?,
+                None => self.tell(news, gathered).await?,
             }
         }
     }
 
-    async fn tell(
-        &self,
-        news: News,
-        denied: &mut Vec<([u8; 32], Timestamp)>,
-    ) -> Result<(), Ending> {
+    async fn tell(&self, news: News, gathered: &mut Gathered) -> Result<(), Ending> {
         match news {
-            News::Denied(digest, until) => {
-                denied.push((digest, until));
-                if DENIED_MAX <= denied.len() {
-                    self.deny(denied.drain(..));
-                }
+            News::Denied(digest, denied) => {
+                gathered.push(digest, denied, self.running_ms());
                 Ok(())
             }
             News::Bundle(of, roots) => {
@@ -219,23 +210,31 @@ impl Link {
     }
 
     /// Takes denials in, and forgets those that have ended.
-    fn deny(&self, new: impl IntoIterator<Item = ([u8; 32], Timestamp)>) {
+    fn deny(&self, new: impl IntoIterator<Item = ([u8; 32], Denied)>) {
         let now = self.client.clock.now();
         self.denied.send_if_modified(|list| {
             let mut digests = list.digests.clone();
-            deny(&mut digests, new);
-            digests.retain(|_, until| now <= *until);
+            digests.add(new);
+            digests.forget(now);
             let is_told = list.generation != Generation::default() && digests == list.digests;
             if !is_told {
                 let before = list.generation.max(self.first);
                 let generation = Generation(before.0.saturating_add(1));
-                *list = Arc::new(DenyList {
-                    generation,
-                    digests,
-                });
+                if digests.is_beyond_filters() && !list.digests.is_beyond_filters() {
+                    let denied = digests.len();
+                    tracing::error!(
+                        denied,
+                        "more certificates are denied than a filter has room for"
+                    );
+                }
+                *list = Arc::new(DenyList::new(generation, digests));
             }
             !is_told
         });
+    }
+
+    fn running_ms(&self) -> i64 {
+        self.client.clock.read().boot_ms
     }
 
     /// Keeps the newest roots for the next connection and the next start.
@@ -269,7 +268,8 @@ impl Link {
 /// Whether the server says that this agent is none.
 fn is_expelled(error: &Broken) -> bool {
     match error {
-        Broken::Client(error) => error.problem() == Some(ProblemKind::Forbidden),
+        Broken::Client(ClientError::Problem(view)) => view.code == UNREGISTERED,
+        Broken::Client(_) => false,
         Broken::Ending(_) | Broken::Much | Broken::Over | Broken::Silent => false,
     }
 }
@@ -288,10 +288,10 @@ fn pause(failures: u32, chance: u16) -> Duration {
     half.saturating_add(half.saturating_mul(u32::from(chance)) / u32::from(u16::MAX))
 }
 
+/// The server's word to an agent that nothing names any more, and to nobody else.
+const UNREGISTERED: &str = "unregistered";
 /// The server beats every ten seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// How long denials are gathered.
-const GATHER: Duration = Duration::from_millis(20);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(20);
 /// From here on a difference of the clocks is told.

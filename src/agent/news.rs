@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::agent::deny_list::{Denied, Digests};
 use crate::agent::holdings::AgentEntry;
 use crate::attestation::{AGENT_ENTRIES_MAX, ENTRY_SELECTORS_MAX, HINT_BYTES_MAX};
 use crate::id::Holder;
@@ -17,7 +18,7 @@ use crate::id::{ElevationId, Instance};
 use crate::identity::{Selector, SpiffeId, Subject, TrustDomain};
 use crate::proto::agent::change::What;
 use crate::proto::agent::elevation::Instances;
-use crate::proto::agent::{Bundle, Change, Denied, Elevation, Entry};
+use crate::proto::agent::{Bundle, Change, Denied as ToldDenied, Elevation, Entry};
 use crate::scope::Scope;
 use crate::time::{Seconds, Timestamp};
 use crate::x509::Certificate;
@@ -28,7 +29,7 @@ pub(crate) enum News {
     /// A bundle as it stands; without roots it is gone.
     Bundle(TrustDomain, Vec<Bytes>),
     /// A certificate that was denied before its end.
-    Denied([u8; 32], Timestamp),
+    Denied([u8; 32], Denied),
     /// An elevation as it stands.
     Elevation(ToldElevation),
     /// An entry as it stands.
@@ -48,8 +49,8 @@ pub(crate) struct Image {
     pub(crate) elevations: BTreeMap<ElevationId, ToldElevation>,
     /// Roots by trust domain.
     pub(crate) roots: BTreeMap<TrustDomain, Vec<Bytes>>,
-    /// Denied certificates, each until its end.
-    pub(crate) denied: BTreeMap<[u8; 32], Timestamp>,
+    /// Denied certificates.
+    pub(crate) denied: Digests,
 }
 
 /// An elevation, as the server told it.
@@ -188,7 +189,7 @@ impl Image {
                 full(self.roots.len(), BUNDLES_MAX, "bundle")?;
                 self.roots.insert(of, roots);
             }
-            News::Denied(digest, until) => deny(&mut self.denied, [(digest, until)]),
+            News::Denied(digest, denied) => self.denied.add([(digest, denied)]),
             News::Elevation(told) => {
                 full(self.elevations.len(), ELEVATIONS_MAX, "elevation")?;
                 self.elevations.insert(told.id, told);
@@ -203,23 +204,6 @@ impl Image {
             News::Everything(image) => *self = *image,
         }
         Ok(())
-    }
-}
-
-/// Takes denials in. Where there are more than an agent keeps, those that end first give way.
-pub(crate) fn deny(
-    denied: &mut BTreeMap<[u8; 32], Timestamp>,
-    new: impl IntoIterator<Item = ([u8; 32], Timestamp)>,
-) {
-    denied.extend(new);
-    let over = denied.len().saturating_sub(DENIED_MAX);
-    if 0 < over {
-        let mut ends: Vec<_> = denied.iter().map(|(digest, end)| (*end, *digest)).collect();
-        ends.sort_unstable();
-        for (_, digest) in ends.into_iter().take(over) {
-            denied.remove(&digest);
-        }
-        tracing::error!(over, "more certificates are denied than an agent keeps");
     }
 }
 
@@ -328,14 +312,18 @@ fn bundle_of(bundle: Bundle) -> Result<News, NewsError> {
     Ok(News::Bundle(of, bundle.certificates))
 }
 
-fn denied_of(denied: &Denied) -> Result<News, NewsError> {
+fn denied_of(denied: &ToldDenied) -> Result<News, NewsError> {
     let wrong = |field| NewsError {
         what: "denied",
         field,
     };
     let digest = denied.sha256.as_ref().try_into();
     let until = moment(denied.not_after_ms).ok_or_else(|| wrong("not_after_ms"))?;
-    Ok(News::Denied(digest.map_err(|_| wrong("sha256"))?, until))
+    let told = Denied {
+        revoked: !denied.given_back,
+        until,
+    };
+    Ok(News::Denied(digest.map_err(|_| wrong("sha256"))?, told))
 }
 
 fn own_subject(text: &str, own: &TrustDomain) -> Option<Subject> {
@@ -353,8 +341,6 @@ fn moment(unix_ms: i64) -> Option<Timestamp> {
 pub(crate) const ENTRIES_MAX: usize = AGENT_ENTRIES_MAX;
 /// The most elevations of one agent's subjects.
 pub(crate) const ELEVATIONS_MAX: usize = 100_000;
-/// The most denied certificates that are remembered.
-pub(crate) const DENIED_MAX: usize = 10_000;
 /// The most trust domains.
 pub(crate) const BUNDLES_MAX: usize = 256;
 /// The most trust domains that one entry federates with.

@@ -45,8 +45,8 @@ pub enum Telling {
     Beat,
     /// The bundle of a trust domain.
     Bundle(TrustDomain, RootsDer),
-    /// A certificate was denied before its end.
-    Denied(Denial),
+    /// A certificate was denied before its end, and whether its holder gave it back.
+    Denied(Denial, bool),
     /// An elevation of a subject whose entry names the agent.
     Elevation(Box<Elevation>),
     /// An entry that names the agent.
@@ -95,7 +95,8 @@ impl Service {
     /// Begins to tell the caller what concerns him as an agent.
     ///
     /// # Errors
-    /// [`ServiceError::NotAllowed`] for callers who are none, recorded; [`ServiceError::TooMany`]
+    /// [`ServiceError::Unregistered`] for a caller whose entry is gone, and
+    /// [`ServiceError::NotAllowed`] for one who is no agent, both recorded; [`ServiceError::TooMany`]
     /// and [`ServiceError::Crowded`] when too much is told already.
     pub async fn watch(
         self: &Arc<Self>,
@@ -106,7 +107,7 @@ impl Service {
         self.in_force()?;
         let own = match self.agent(&call.caller).await {
             Ok(own) => own,
-            Err(rule @ ServiceError::NotAllowed(_)) => {
+            Err(rule @ (ServiceError::NotAllowed(_) | ServiceError::Unregistered)) => {
                 return Err(self.refused_look(call, "not_an_agent", rule).await);
             }
             Err(error) => return Err(error),
@@ -147,9 +148,7 @@ impl Service {
     async fn registered(&self, own: &Subject) -> Result<(), ServiceError> {
         match self.entry_now(own).await? {
             Some(_) => Ok(()),
-            None => Err(ServiceError::NotAllowed(
-                "this agent has no registration entry any more",
-            )),
+            None => Err(ServiceError::Unregistered),
         }
     }
 
@@ -208,11 +207,12 @@ impl Watch {
     async fn follow(&mut self, change: Change) -> Result<(), ServiceError> {
         match change {
             Change::Bundles => self.queue_bundles(),
-            Change::Denied(denials) if self.deny_list => {
+            Change::Denied(denials, given_back) if self.deny_list => {
                 let denials = denials.iter().copied();
-                self.next.extend(denials.map(Telling::Denied));
+                self.next
+                    .extend(denials.map(|one| Telling::Denied(one, given_back)));
             }
-            Change::Denied(_) => {}
+            Change::Denied(..) => {}
             Change::Elevation(id, subject) => {
                 if self.told.knows(&subject) {
                     self.look_at_elevation(id).await?;
@@ -278,9 +278,11 @@ impl Watch {
         } else {
             Vec::new()
         };
-        if let Some(last) = page.last() {
+        if let Some((last, _)) = page.last() {
             self.stage = Stage::Denials(Some(*last));
-            self.next.extend(page.into_iter().map(Telling::Denied));
+            let denials = page.into_iter();
+            self.next
+                .extend(denials.map(|(one, given_back)| Telling::Denied(one, given_back)));
         } else {
             self.stage = Stage::Changes;
             self.next.push_back(Telling::Ready);

@@ -21,8 +21,8 @@ use crate::service::denials::Denial;
 pub(crate) enum Change {
     /// The bundle of a trust domain.
     Bundles,
-    /// Certificates were denied before their end.
-    Denied(Arc<[Denial]>),
+    /// Certificates were denied before their end, and whether their holder gave them back.
+    Denied(Arc<[Denial]>, bool),
     /// An elevation was opened, moved or bound.
     Elevation(ElevationId, Arc<Subject>),
     /// An entry was put, with these obtainers, or removed, with none.

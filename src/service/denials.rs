@@ -135,12 +135,14 @@ impl Service {
         Ok(())
     }
 
-    /// So many denials, soonest end first, after this one.
-    pub(crate) fn denied_after(&self, after: Option<Denial>, limit: usize) -> Vec<Denial> {
+    /// So many denials, soonest end first, after this one; each with whether it was given back.
+    pub(crate) fn denied_after(&self, after: Option<Denial>, limit: usize) -> Vec<(Denial, bool)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let held = self.denials.lock();
         let after = held.denied.range((from, Bound::Unbounded));
-        after.take(limit).copied().collect()
+        let told = after.take(limit);
+        told.map(|one| (*one, held.given_back.contains(one)))
+            .collect()
     }
 
     async fn deny_all_of(&self, id: ElevationId) -> Result<(), ServiceError> {
@@ -167,7 +169,7 @@ impl Service {
     fn deny(&self, denials: Vec<Denial>, given_back: bool) {
         let new = self.denials.add(denials, given_back, self.now());
         if !new.is_empty() {
-            self.changes.tell(|| Change::Denied(new.into()));
+            self.changes.tell(|| Change::Denied(new.into(), given_back));
         }
     }
 }

@@ -207,6 +207,7 @@ impl Service {
             asked.holder.as_ref(),
             standing.entry.as_deref(),
         )?;
+        self.known(&call.caller, &draft.request.subject).await?;
         let moment = draft.request.not_before.unwrap_or(now);
         let horizon = draft.request.duration;
         Ok(suppose(
@@ -248,7 +249,14 @@ impl Service {
     async fn is_agent_for(&self, call: &Call, subject: &Subject) -> Result<bool, ServiceError> {
         let standing = self.store.standing(Some(subject.clone()), None).await?;
         let entry = standing.entry;
-        Ok(entry.is_some_and(|entry| is_agent_of(&call.caller, &entry)))
+        if !entry.is_some_and(|entry| is_agent_of(&call.caller, &entry)) {
+            return Ok(false);
+        }
+        match self.known(&call.caller, subject).await {
+            Ok(_) => Ok(true),
+            Err(ServiceError::NotAllowed(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Elevations that match; a workload sees its own.

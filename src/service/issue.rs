@@ -348,7 +348,8 @@ fn broken_rule(error: &ServiceError) -> Option<&'static str> {
         | ServiceError::Setup(_)
         | ServiceError::Store(_)
         | ServiceError::Token
-        | ServiceError::TooMany { .. } => None,
+        | ServiceError::TooMany { .. }
+        | ServiceError::Unregistered => None,
     }
 }
 

@@ -114,4 +114,4 @@ fn terms(subject: &str, life: &str) -> EntryRequest {
     }
 }
 
-const AGENT: &str = "spiffe://dev.protem.test/agent/host-1";
+pub(crate) const AGENT: &str = "spiffe://dev.protem.test/agent/host-1";

@@ -12,6 +12,7 @@ use prost::Message as _;
 use prost_types::Any;
 
 use crate::agent::deny_list::DenyList;
+use crate::agent::deny_list::service::{EXTENSION_TYPE, HTTP, NETWORK};
 use crate::agent::holdings::Generation;
 use crate::agent::xds::{Content, Digest};
 use crate::id::hex;
@@ -24,14 +25,19 @@ use crate::proto::rbac::{Permission, Policy, Principal, Rbac, permission, princi
 use crate::proto::rbac_http::Rbac as HttpRbac;
 use crate::proto::rbac_network::Rbac as NetworkRbac;
 use crate::proto::rbac_network::rbac::EnforcementType;
-use crate::time::Timestamp;
 
-/// One of the two, at one moment.
+/// One of the two.
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
     pub(super) list: Arc<DenyList>,
     pub(super) layer: Layer,
-    pub(super) now: Timestamp,
+}
+
+/// What an Envoy is sent of a list, for all Envoys the same.
+#[derive(Clone, Debug)]
+pub(super) struct Encoded {
+    digest: Digest,
+    resource: Any,
 }
 
 /// What is denied.
@@ -49,26 +55,32 @@ impl Content for Filter {
     }
 
     fn digest(&self) -> Digest {
-        let layer: &[u8] = match self.layer {
-            Layer::Http => b"http",
-            Layer::Network => b"network",
-        };
-        let living = self.list.living(self.now);
-        let digests = living.into_iter().map(<[u8; 32]>::as_slice);
-        Digest::of(std::iter::once(layer).chain(digests))
+        self.list.filter(self.layer).digest
     }
 
-    fn encode(&self, name: &str) -> Any {
-        let rules = Some(self.rules());
-        let (type_url, value) = match self.layer {
-            Layer::Http => (HTTP_TYPE, HttpRbac { rules }.encode_to_vec()),
+    /// The name is the layer's own: no other leads to this filter.
+    fn encode(&self, _: &str) -> Any {
+        self.list.filter(self.layer).resource.clone()
+    }
+
+    fn raises_rights(&self) -> bool {
+        false
+    }
+}
+
+impl Encoded {
+    /// The filter of a layer that denies these.
+    pub(super) fn of(layer: Layer, denied: &[&[u8; 32]]) -> Self {
+        let rules = Some(rules(denied));
+        let (name, type_url, value) = match layer {
+            Layer::Http => (HTTP, HTTP_TYPE, HttpRbac { rules }.encode_to_vec()),
             Layer::Network => {
                 let filter = NetworkRbac {
                     rules,
                     stat_prefix: STAT_PREFIX.to_owned(),
                     enforcement_type: EnforcementType::Continuous.into(),
                 };
-                (NETWORK_TYPE, filter.encode_to_vec())
+                (NETWORK, NETWORK_TYPE, filter.encode_to_vec())
             }
         };
         let config = TypedExtensionConfig {
@@ -78,39 +90,36 @@ impl Content for Filter {
                 value,
             }),
         };
-        Any {
-            type_url: super::service::EXTENSION_TYPE.to_owned(),
-            value: config.encode_to_vec(),
+        let digests = denied.iter().map(|digest| digest.as_slice());
+        Self {
+            digest: Digest::of(std::iter::once(name.as_bytes()).chain(digests)),
+            resource: Any {
+                type_url: EXTENSION_TYPE.to_owned(),
+                value: config.encode_to_vec(),
+            },
         }
-    }
-
-    fn raises_rights(&self) -> bool {
-        false
     }
 }
 
-impl Filter {
-    /// Action DENY: what no policy matches is let through. Without a policy nothing is matched.
-    fn rules(&self) -> Rbac {
-        let digests = self.list.living(self.now);
-        let mut rules = Rbac {
-            action: Action::Deny.into(),
-            ..Rbac::default()
+/// Action DENY: what no policy matches is let through. Without a policy nothing is matched.
+fn rules(denied: &[&[u8; 32]]) -> Rbac {
+    let mut rules = Rbac {
+        action: Action::Deny.into(),
+        ..Rbac::default()
+    };
+    if !denied.is_empty() {
+        let policy = Policy {
+            permissions: vec![Permission {
+                rule: Some(permission::Rule::Any(true)),
+            }],
+            principals: vec![Principal {
+                identifier: Some(principal::Identifier::Any(true)),
+            }],
+            condition: Some(condition(denied)),
         };
-        if !digests.is_empty() {
-            let policy = Policy {
-                permissions: vec![Permission {
-                    rule: Some(permission::Rule::Any(true)),
-                }],
-                principals: vec![Principal {
-                    identifier: Some(principal::Identifier::Any(true)),
-                }],
-                condition: Some(condition(&digests)),
-            };
-            rules.policies.insert(POLICY.to_owned(), policy);
-        }
-        rules
+        rules.policies.insert(POLICY.to_owned(), policy);
     }
+    rules
 }
 
 fn condition(digests: &[&[u8; 32]]) -> Expr {

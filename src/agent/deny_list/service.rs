@@ -102,7 +102,6 @@ impl Source for List {
         Offer::Ready(Filter {
             list: self.taken.clone(),
             layer,
-            now: self.clock.now(),
         })
     }
 

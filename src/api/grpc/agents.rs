@@ -140,9 +140,10 @@ fn change(telling: Telling, now: Timestamp) -> agent::Change {
             trust_domain: name.to_string(),
             certificates: roots.to_vec(),
         }),
-        Telling::Denied(denial) => What::Denied(agent::Denied {
+        Telling::Denied(denial, given_back) => What::Denied(agent::Denied {
             sha256: denial.fingerprint.as_bytes().to_vec().into(),
             not_after_ms: denial.not_after.unix_ms(),
+            given_back,
         }),
         Telling::Elevation(elevation) => What::Elevation(of_elevation(&elevation)),
         Telling::Entry(entry) => {

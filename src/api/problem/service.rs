@@ -58,6 +58,7 @@ impl From<ServiceError> for Problem {
             ServiceError::NotAllowed(_) => of(ProblemKind::Denied, "not_allowed"),
             ServiceError::IssuerToken(_) => of(ProblemKind::Unauthenticated, "issuer_token"),
             ServiceError::KeysAway => of(Unavailable, "keys_away"),
+            ServiceError::Unregistered => of(ProblemKind::Forbidden, "unregistered"),
             ServiceError::Token => of(ProblemKind::Unauthenticated, "token"),
             ServiceError::TooMany { code, wait } => {
                 of(ProblemKind::RateLimited, code).with_retry_after(*wait)

@@ -127,6 +127,10 @@ pub struct Denied {
     /// After this moment it is ended anyway and may be forgotten.
     #[prost(int64, tag = "2")]
     pub not_after_ms: i64,
+    /// Its holder gave it back. Where there is no room for all, these give way: nobody drives a
+    /// revocation out by giving back what is his.
+    #[prost(bool, tag = "3")]
+    pub given_back: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElevateRequest {

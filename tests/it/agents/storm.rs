@@ -61,7 +61,7 @@ impl Seen {
                     }
                 }
             }
-            Telling::Denied(denial) => {
+            Telling::Denied(denial, _) => {
                 self.denied.insert(denial.fingerprint.to_string());
             }
             Telling::Beat | Telling::Bundle(..) | Telling::Ready => {}

@@ -249,8 +249,8 @@ fn nobody_watches_but_agents_with_a_base_svid_and_an_entry() {
     house.run(operator.remove_entry(&own.unwrap().id)).unwrap();
     let status = house.run(watching.end());
     assert_eq!(status.code(), tonic::Code::PermissionDenied);
-    assert_eq!(code(agent.of_status(&status)), "not_allowed");
-    assert_eq!(refusal(house.run(agent.watch(false))).1, "not_allowed");
+    assert_eq!(code(agent.of_status(&status)), "unregistered");
+    assert_eq!(refusal(house.run(agent.watch(false))).1, "unregistered");
 }
 
 #[test]

@@ -14,16 +14,15 @@ use crate::proto::rbac::rbac::Action;
 use crate::proto::rbac_http::Rbac;
 
 use super::*;
+use crate::agent::deny_list::Denied;
 
 fn list(generation: u64, digests: &[u8]) -> Arc<DenyList> {
-    let digests = digests
-        .iter()
-        .map(|byte| ([*byte; 32], in_seconds(60)))
-        .collect();
-    Arc::new(DenyList {
-        generation: Generation(generation),
-        digests,
-    })
+    let denied = Denied {
+        revoked: true,
+        until: in_seconds(60),
+    };
+    let digests = digests.iter().map(|byte| ([*byte; 32], denied));
+    Arc::new(DenyList::new(Generation(generation), digests.collect()))
 }
 
 /// The digests that a filter for requests denies.
@@ -80,10 +79,8 @@ async fn nothing_is_said_before_the_list_is_told_and_then_each_change() {
         (list(8, &[7, 9]), vec!["07".repeat(32), "09".repeat(32)]),
         (list(9, &[]), vec![]),
     ] {
-        let same = DenyList {
-            generation: Generation(told.generation.0 + 50),
-            ..DenyList::clone(&told)
-        };
+        let generation = Generation(told.generation.0 + 50);
+        let same = DenyList::new(generation, told.digests.clone());
         stage.deny_list.send_replace(told);
         let response = next().await;
         stage.deny_list.send_replace(Arc::new(same));
