@@ -77,6 +77,9 @@ pub(crate) struct Elevated {
     pub(crate) scope: Scope,
     /// Current; none while it is not asked for, or is being minted.
     pub(crate) svid: Option<Arc<Svid>>,
+    /// A request opened it, this is its last certificate, and the next request may open another:
+    /// who asks at the moment of use asks anew while connections live that were made before.
+    pub(crate) fades: bool,
 }
 
 /// How far asking for a scope at the moment of use has come.

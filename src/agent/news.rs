@@ -221,6 +221,14 @@ impl ToldElevation {
         }
     }
 
+    /// From when on nothing is minted from it, where it is open and that is known.
+    pub(crate) const fn ends_at(&self) -> Option<Timestamp> {
+        match self.standing {
+            Standing::Open { ends_at, .. } => ends_at,
+            Standing::Over(_) | Standing::Pending => None,
+        }
+    }
+
     /// Whether something may be minted from it at `now`.
     pub(crate) fn is_open(&self, now: Timestamp) -> bool {
         match &self.standing {

@@ -251,6 +251,7 @@ impl Stand {
             subject,
             scope: scope.parse().unwrap(),
             svid: Some(Arc::new(svid)),
+            fades: false,
         }
     }
 }

@@ -90,8 +90,12 @@
 //! and then refused; once they approved, or a policy came into force that permits it, the next
 //! request passes (where one is held still, that one). A denial is remembered for a minute. The
 //! same holds after somebody ended the right by hand: nothing opens it again within that minute. A
-//! right that ended by its time is opened anew by the next request that needs a new connection: one
-//! that Envoy still keeps answers 403 until it is too old (`max_connection_duration`).
+//! right that a request opened gives way before it ends by its time: with its last certificate the
+//! secret is removed, and the next connection asks anew, while those that were made before come of
+//! age (keep `max_connection_duration` below 0.4 of `svid_life`). So requests that come on and on
+//! pass on and on, where policy says so each time. Where it does not, what is left is used to its
+//! end. A restart of the agent forgets which rights were opened so: those simply end, and a
+//! connection that Envoy still keeps answers 403 until it is too old.
 //!
 //! `protem elevate SCOPE --socket PATH --reason WHY` asks the same by hand, as the caller's own
 //! subject.

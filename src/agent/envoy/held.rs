@@ -88,6 +88,7 @@ pub(crate) fn elevated(of: &str, name: &str, svid: Option<Arc<Svid>>) -> Elevate
         subject: subject(of),
         scope: scope(name),
         svid,
+        fades: false,
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) struct Told {
     pub(crate) is_whole: bool,
     pub(crate) bundles: Generation,
     pub(crate) identities: Vec<(String, u64, Option<Generation>)>,
-    pub(crate) elevated: Vec<(String, Option<Generation>)>,
+    pub(crate) elevated: Vec<(String, Option<Generation>, bool)>,
     pub(crate) asks: BTreeMap<(Subject, Scope), Ask>,
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct House {
     /// Elevations that ended lately, how, and until when that is remembered: an answer that was
     /// slower than the stream must not bring them back.
     over: BTreeMap<ElevationId, (String, Timestamp)>,
+    /// Elevations that a request here opened.
+    opened: BTreeSet<ElevationId>,
     /// Scheduled starts that are still to come.
     starts: BTreeSet<(Timestamp, Subject)>,
     generation: Generation,
@@ -87,6 +89,7 @@ impl House {
             asks: BTreeMap::new(),
             to_ask: VecDeque::new(),
             over: BTreeMap::new(),
+            opened: BTreeSet::new(),
             starts: BTreeSet::new(),
             generation: first,
         }
@@ -240,13 +243,17 @@ impl House {
         }
     }
 
+    /// When nothing more can be minted of an item, where the server has told that.
+    fn ends_at(&self, key: &ItemKey) -> Option<Timestamp> {
+        let ItemKey::Elevated { elevation, .. } = key else {
+            return None;
+        };
+        self.elevations.get(elevation)?.ends_at()
+    }
+
     /// Renewals that could not live longer than what is held are not asked for.
     fn note_end(&mut self, told: &ToldElevation, now: Timestamp) {
-        if let Standing::Open {
-            ends_at: Some(ends_at),
-            ..
-        } = told.standing
-        {
+        if let Some(ends_at) = told.ends_at() {
             self.items.ends(told.id, ends_at, now);
         }
     }
@@ -259,16 +266,10 @@ impl House {
                 let entry = entries.find(|entry| entry.subject == *subject);
                 entry.map(|entry| entry.life).unwrap_or_default()
             }
-            ItemKey::Elevated { elevation, .. } => {
-                let told = self.elevations.get(elevation);
-                match told.map(|told| &told.standing) {
-                    Some(Standing::Open {
-                        ends_at: Some(ends_at),
-                        ..
-                    }) => ends_at.since(now).min(ELEVATED_LONGEST),
-                    _ => ELEVATED_LONGEST,
-                }
-            }
+            ItemKey::Elevated { .. } => match self.ends_at(key) {
+                Some(ends_at) => ends_at.since(now).min(ELEVATED_LONGEST),
+                None => ELEVATED_LONGEST,
+            },
         }
     }
 

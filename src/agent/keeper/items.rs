@@ -45,6 +45,8 @@ pub(crate) struct Item {
     pub(crate) trouble: Option<String>,
     /// When nothing more can be minted of it, where that is known.
     ends: Option<Timestamp>,
+    /// Whether the SVID took the place of one that lived.
+    renewed: bool,
     under_way: bool,
     failures: u32,
     not_again_before: Option<Timestamp>,
@@ -109,9 +111,17 @@ impl Items {
         self.agenda.first().map(|(at, _)| *at)
     }
 
-    /// Somebody wants it from now on.
-    pub(crate) fn want(&mut self, key: &ItemKey, by: GroupId, now: Timestamp) {
+    /// Somebody wants it from now on. `ends`: when nothing more can be minted of it, as far as that
+    /// is known.
+    pub(crate) fn want(
+        &mut self,
+        key: &ItemKey,
+        by: GroupId,
+        ends: Option<Timestamp>,
+        now: Timestamp,
+    ) {
         let item = self.items.entry(key.clone()).or_default();
+        item.ends = ends.or(item.ends);
         item.wanted_by.insert(by);
         self.plan(key, now);
     }
@@ -168,12 +178,16 @@ impl Items {
                 item.svid = None;
                 touched.insert(key.subject().clone());
             }
-            let renewable = item.svid.as_ref().is_none_or(|svid| svid.renew_at <= now);
+            let last = item.is_last();
+            let renewable = item.svid.as_ref();
+            let renewable = renewable.is_none_or(|svid| svid.renew_at <= now && !last);
             if item.is_idle(now) && renewable {
                 touched.insert(key.subject().clone());
                 self.remove(&key);
-            } else if ended {
-                // Its time on the agenda has passed; the next one is that of another attempt.
+            } else if ended || last {
+                // Its time on the agenda has passed; the next one is that of another attempt, or
+                // of its end.
+                touched.insert(key.subject().clone());
                 self.plan(&key, now);
             }
         }
@@ -214,6 +228,7 @@ impl Items {
         item.failures = 0;
         item.not_again_before = None;
         item.trouble = None;
+        item.renewed = item.svid.is_some();
         item.svid = Some(svid);
         self.plan(key, now);
         true
@@ -286,7 +301,9 @@ impl Items {
         let renew = item.svid.as_ref().map_or(now, |svid| svid.renew_at);
         let act = match (item.under_way, item.not_again_before) {
             (true, _) => None,
-            (false, _) if item.is_last() => None,
+            // From then on it fades.
+            (false, _) if item.is_last() => Some(renew).filter(|renew| now < *renew),
+            (false, _) if item.is_over(now) => None,
             (false, Some(pause)) => Some(renew.max(pause)),
             (false, None) => Some(renew),
         };
@@ -305,12 +322,26 @@ impl Items {
 
 impl Item {
     /// Whether what is held lives as long as any successor could: a certificate's last second lies
-    /// before the right's end, and one that ends within two seconds is no gain.
+    /// before the right's end, up to three seconds for what is less than a second each time.
     fn is_last(&self) -> bool {
         match (&self.svid, self.ends) {
             (Some(svid), Some(ends)) => ends <= svid.not_after.plus(LAST_SECONDS),
             _ => false,
         }
+    }
+
+    /// Whether nothing that could still be minted would be told: it would end before that.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let ends = self.ends.filter(|_| self.svid.is_none());
+        ends.is_some_and(|ends| ends <= now.plus(LEAST_SECONDS))
+    }
+
+    /// Whether its right nears its end: with the last certificate, where that took the place of
+    /// another, else in the second half of it. Either way so much of a life is left that
+    /// connections which were made before have come of age by its end.
+    pub(crate) fn fades(&self, now: Timestamp) -> bool {
+        let svid = self.svid.as_ref().filter(|_| self.is_last());
+        svid.is_some_and(|svid| self.renewed || svid.renew_at <= now)
     }
 
     /// Whether nobody wants it, and nothing is to be kept in mind of it.
@@ -325,9 +356,12 @@ impl Item {
             && !self.is_last()
             && !self.wanted_by.is_empty()
             && self.svid.as_ref().is_none_or(|svid| svid.renew_at <= now)
+            && !self.is_over(now)
             && self.not_again_before.is_none_or(|pause| pause <= now)
     }
 }
 
-/// What is left of a right after its last certificate.
-const LAST_SECONDS: Seconds = Seconds::new(2);
+/// What is left of a right after its last certificate, at most.
+const LAST_SECONDS: Seconds = Seconds::new(3);
+/// What must be left of a right for a certificate that is told for a second.
+const LEAST_SECONDS: Seconds = Seconds::new(5);

@@ -23,7 +23,7 @@ use crate::agent::news::News;
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
-use crate::id::Holder;
+use crate::id::{ElevationId, Holder};
 use crate::identity::{SpiffeId, Subject};
 use crate::proto::agent::HeldStatus;
 use crate::scope::Scope;
@@ -92,7 +92,13 @@ pub(crate) async fn tend(
         while asking.len() < ASKING_MAX
             && let Some(key) = house.next_ask()
         {
-            asking.push(ask(Arc::clone(&client), house.agent().to_string(), key));
+            let continued = house.continued(&key, now);
+            asking.push(ask(
+                Arc::clone(&client),
+                house.agent().to_string(),
+                key,
+                continued,
+            ));
         }
         // What is due and has no place waits for a place; an end waits for nothing.
         let wake = if minting.len() == BATCHES_MAX {
@@ -259,6 +265,7 @@ async fn ask(
     client: Arc<Client>,
     agent: String,
     key: (Subject, Scope),
+    continued: Option<ElevationId>,
 ) -> ((Subject, Scope), Asked) {
     let request = ElevationRequest {
         scope: key.1.to_string(),
@@ -267,6 +274,7 @@ async fn ask(
         reason: Some(format!("asked for at the moment of use, at {agent}")),
         instances: Some(Instances::Word("one".to_owned())),
         holder: Some(Holder::host().to_string()),
+        extends: continued.map(|id| id.to_string()),
         ..ElevationRequest::default()
     };
     let answer = match client.elevate(&request).await {

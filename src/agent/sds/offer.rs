@@ -111,7 +111,7 @@ impl View<'_> {
     /// and no refusal stands.
     fn is_open(&self, subject: &Subject, scope: &Scope) -> bool {
         let mut elevated = self.holdings.elevated.iter();
-        if elevated.any(|one| one.subject == *subject && one.scope == *scope) {
+        if elevated.any(|one| one.subject == *subject && one.scope == *scope && !one.fades) {
             return false;
         }
         match self.ask(subject, scope) {
@@ -131,7 +131,10 @@ impl View<'_> {
         let Some(identity) = self.identity(subject) else {
             return self.untold_scope(asked);
         };
-        let offer = self.elevated(subject, scope, asked);
+        let offer = match self.fading(subject, scope, asked) {
+            Some(offer) if delta => offer,
+            Some(_) | None => self.elevated(subject, scope, asked, delta),
+        };
         let had = asked.held_before || asked.given.is_some();
         match offer {
             Offer::Absent | Offer::Deciding if had && !delta => self.base(Some(identity)),
@@ -139,13 +142,47 @@ impl View<'_> {
         }
     }
 
-    fn elevated(&self, subject: &Subject, scope: &Scope, asked: &Subscription) -> Offer<Secret> {
+    /// Where all that there is of a scope nears its end: whoever can be told so is to ask anew at
+    /// the next use. Nothing of this where asking anew came to nothing: then it lives to its end.
+    fn fading(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        asked: &Subscription,
+    ) -> Option<Offer<Secret>> {
         let elevated = self.holdings.elevated.iter();
         let mut elevated = elevated
             .filter(|one| one.subject == *subject && one.scope == *scope)
             .peekable();
-        if elevated.peek().is_some() {
-            let svids: Vec<_> = elevated.filter_map(|one| one.svid.as_ref()).collect();
+        elevated.peek()?;
+        if !elevated.all(|one| one.fades) {
+            return None;
+        }
+        match self.ask(subject, scope) {
+            Some(Ask::Asking) => Some(Offer::Deciding),
+            Some(Ask::Pending { .. }) => None,
+            Some(Ask::Refused { until, .. }) if self.now < *until => None,
+            None | Some(Ask::Refused { .. }) if asked.may_open => Some(Offer::Deciding),
+            None | Some(Ask::Refused { .. }) => Some(Offer::Absent),
+        }
+    }
+
+    fn elevated(
+        &self,
+        subject: &Subject,
+        scope: &Scope,
+        asked: &Subscription,
+        delta: bool,
+    ) -> Offer<Secret> {
+        let elevated = self.holdings.elevated.iter();
+        let elevated: Vec<_> = elevated
+            .filter(|one| one.subject == *subject && one.scope == *scope)
+            .collect();
+        if !elevated.is_empty() {
+            // Whose successor is on its way is not given any more to whoever waits for that.
+            let lasting = delta && elevated.iter().any(|one| !one.fades);
+            let given = elevated.iter().filter(|one| !lasting || !one.fades);
+            let svids: Vec<_> = given.filter_map(|one| one.svid.as_ref()).collect();
             let usable = svids.iter().filter(|svid| is_usable(svid, self.now));
             let longest = usable.max_by_key(|svid| (svid.not_after, svid.generation));
             // What the client came back with has an end that nobody here knows: it is not taken

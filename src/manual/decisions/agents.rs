@@ -46,6 +46,30 @@
 //! again for a minute. Price: a state-of-the-world subscription, which never ends, opens once in
 //! its life.
 //!
+//! # What a request opened gives way before its end
+//!
+//! A proxy's pooled connection shows the certificate that it was made with, and nothing in the
+//! protocol ends it: where a right simply ended, requests were refused until the pool's own bound,
+//! though the next right was to be had for the asking. So with the last certificate of a right that
+//! a request opened, whoever asks at the moment of use (by delta) is told that it is gone; his next
+//! connection asks anew, and that elevation names the one that it continues. Where asking comes to
+//! nothing, because policy or the server has another word now, he is given what is left. Price: for
+//! the life of one certificate a subject may have two elevations for a scope, and a policy that
+//! counts them sees both. Not for what people gave: that lives to its end, and nobody is asked for
+//! another without a word of his.
+//!
+//! # In the last seconds of a right nothing is minted
+//!
+//! A certificate ends up to three seconds before its right (times are cut to seconds, and the last
+//! one is inclusive) and is told until a second before that: what is minted in the last five would
+//! never be told. It was, again and again, in the last second of each right.
+//!
+//! # Certificates that were given back give way to revoked ones
+//!
+//! At the server, at the agent (16,384) and in a filter (4,096, which Envoy compares one by one for
+//! each request), in that order. Else a holder pushes a revocation off the list by elevating and
+//! withdrawing. Price: a thief who gives back what he stole has a filter that may forget it.
+//!
 //! # What waits is judged anew when a policy comes into force
 //!
 //! And when minting is released, and at a start: with nobody as the speaker, the subject's own

@@ -6,13 +6,37 @@
 
 use crate::agent::holdings::Ask;
 use crate::agent::keeper::house::{Asked, House};
+use crate::agent::keeper::items::ItemKey;
 use crate::agent::news::{Serves, Standing, ToldElevation};
-use crate::id::Holder;
+use crate::id::{ElevationId, Holder};
 use crate::identity::Subject;
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
 impl House {
+    /// The elevation that an ask for this continues: one that nears its end.
+    pub(crate) fn continued(&self, key: &(Subject, Scope), now: Timestamp) -> Option<ElevationId> {
+        let of_subject = self.by_subject.get(&key.0).into_iter().flatten();
+        let mut told = of_subject.filter_map(|id| self.elevations.get(id));
+        let told = told.find(|told| told.scope == key.1 && self.fades(told, now));
+        told.map(|told| told.id)
+    }
+
+    /// Whether a request opened it here and it nears its end.
+    pub(super) fn fades(&self, told: &ToldElevation, now: Timestamp) -> bool {
+        let Some(holder) = told.holder(&self.agent, &[Holder::host()]) else {
+            return false;
+        };
+        let key = ItemKey::Elevated {
+            subject: told.subject.clone(),
+            scope: told.scope.clone(),
+            elevation: told.id,
+            holder,
+        };
+        let item = self.items.get(&key);
+        self.opened.contains(&told.id) && item.is_some_and(|item| item.fades(now))
+    }
+
     /// Takes in what the server answered.
     pub(crate) fn asked(&mut self, key: &(Subject, Scope), answer: Asked, now: Timestamp) {
         let ended = match &answer {
@@ -27,6 +51,9 @@ impl House {
             }
             Asked::Open(id) => {
                 self.asks.remove(key);
+                let elevations = &self.elevations;
+                self.opened.retain(|id| elevations.contains_key(id));
+                self.opened.insert(id);
                 // The stream tells it too, and more; whichever comes first lets it be minted.
                 self.elevations.entry(id).or_insert_with(|| ToldElevation {
                     id,
@@ -59,7 +86,7 @@ impl House {
         self.touch(&key.0, now);
     }
 
-    /// Asks for a scope, unless it is open, being asked for, decided on, or was refused lately.
+    /// Asks for a scope, unless it is open and not near its end, being asked for, decided on, or was refused lately.
     pub(super) fn ask(&mut self, key: (Subject, Scope), now: Timestamp) {
         if let Some(ask) = self.asks.get(&key) {
             match ask {
@@ -75,7 +102,7 @@ impl House {
             told.filter(|told| told.scope == key.1 && told.holder(&self.agent, &host).is_some());
         let mut pending = None;
         for told in serving {
-            if told.is_open(now) {
+            if told.is_open(now) && !self.fades(told, now) {
                 return;
             }
             if told.standing == Standing::Pending {

@@ -78,15 +78,15 @@ impl House {
             self.items.leave(key, id, now);
         }
         for key in wanted.difference(&before) {
-            self.items.want(key, id, now);
+            self.items.want(key, id, self.ends_at(key), now);
         }
         if let Some(group) = self.groups.get_mut(id) {
             group.items = wanted;
         }
-        self.tell(id, &open);
+        self.tell(id, &open, now);
     }
 
-    fn tell(&mut self, id: GroupId, open: &[ItemKey]) {
+    fn tell(&mut self, id: GroupId, open: &[ItemKey], now: Timestamp) {
         let Some(group) = self.groups.get(id) else {
             return;
         };
@@ -113,6 +113,10 @@ impl House {
                     subject: subject.clone(),
                     scope: scope.clone(),
                     svid: svid(key),
+                    fades: self
+                        .elevations
+                        .get(elevation)
+                        .is_some_and(|told| self.fades(told, now)),
                 }),
             })
             .collect();
@@ -163,9 +167,9 @@ fn identity_told(one: &Identity) -> (String, u64, Option<Generation>) {
     (one.entry.id.clone(), one.entry.version, generation)
 }
 
-fn elevated_told(one: &Elevated) -> (String, Option<Generation>) {
+fn elevated_told(one: &Elevated) -> (String, Option<Generation>, bool) {
     let generation = one.svid.as_ref().map(|svid| svid.generation);
-    (one.elevation.clone(), generation)
+    (one.elevation.clone(), generation, one.fades)
 }
 
 /// What a follower is told before anything is known.

@@ -158,6 +158,36 @@ fn what_became_of_asking_decides_between_waiting_and_nothing() {
 }
 
 #[test]
+fn what_nears_its_end_is_not_given_until_asking_anew_came_to_nothing() {
+    let may_open = Subscription {
+        may_open: true,
+        ..Subscription::default()
+    };
+    let fading = |ask: Option<Ask>| {
+        let mut holdings = ask.map_or_else(of_web, of_asking_web);
+        holdings.elevated = of_elevated_web(20, in_seconds(30)).elevated;
+        holdings.elevated[0].fades = true;
+        holdings
+    };
+    let asked = |holdings: &Holdings| say(holdings, "scope/db.read", &may_open, true);
+    assert_eq!(said(&fading(None), "scope/db.read"), "absent");
+    assert_eq!(asked(&fading(None)), "deciding");
+    assert_eq!(asked(&fading(Some(Ask::Asking))), "deciding");
+    for no in [pending(), refused(in_seconds(5))] {
+        assert_eq!(asked(&fading(Some(no))), "svid 20");
+    }
+    // Who cannot be told of an absence is not, and another right beside it is given.
+    let whole = say(&fading(None), "scope/db.read", &may_open, false);
+    assert_eq!(whole, "svid 20");
+    let mut both = fading(None);
+    let next = of_elevated_web(30, in_seconds(60)).elevated;
+    both.elevated.extend(next);
+    assert_eq!(asked(&both), "svid 30");
+    both.elevated[1].svid = None;
+    assert_eq!(asked(&both), "deciding", "it is being minted");
+}
+
+#[test]
 fn who_cannot_be_told_of_an_absence_gets_the_base_svid_where_he_was_elevated() {
     let given = Version::after(None, Generation(20), crate::agent::xds::Digest::of([]));
     let was_given = Subscription {

@@ -167,6 +167,27 @@ async fn who_comes_back_to_a_new_start_keeps_his_right_while_its_successor_is_ma
 }
 
 #[tokio::test]
+async fn a_right_that_nears_its_end_gives_way_to_the_next() {
+    let mut fading = of_elevated_web(20, in_seconds(60));
+    let stage = Stage::new(fading.clone(), options());
+    let mut talk = delta(stage.connect().await).await;
+    talk.ask(subscribe(&["scope/db.read"])).await;
+    assert_eq!(changes(&talk.next().await), ["scope/db.read: chain 20"]);
+    fading.elevated[0].fades = true;
+    stage.hold(fading);
+    assert_eq!(changes(&talk.next().await), ["scope/db.read: removed"]);
+    // As Envoy does at the next use.
+    talk.ask(DeltaDiscoveryRequest {
+        resource_names_unsubscribe: super::words(&["scope/db.read"]),
+        ..DeltaDiscoveryRequest::default()
+    })
+    .await;
+    talk.ask(subscribe(&["scope/db.read"])).await;
+    stage.hold(of_elevated_web(30, in_seconds(90)));
+    assert_eq!(changes(&talk.next().await), ["scope/db.read: chain 30"]);
+}
+
+#[tokio::test]
 async fn a_renewal_takes_nothing_away_in_between() {
     let stage = Stage::new(of_elevated_web(20, in_seconds(60)), options());
     let mut talk = delta(stage.connect().await).await;

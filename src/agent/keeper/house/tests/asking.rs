@@ -49,6 +49,92 @@ fn an_ask_waits_for_people_and_comes_to_an_svid() {
     assert!(day.elevated().is_some());
 }
 
+/// A day on which a request opened a right that ends in so many seconds.
+fn opened(ends_in_s: u32) -> (Day, ElevationId) {
+    let mut day = Day::with_web();
+    day.want_scope(true);
+    let key = day.asks().pop().unwrap();
+    let ends_at = Some(day.now.plus(Seconds::new(ends_in_s)));
+    let standing = Standing::Open {
+        not_before: None,
+        ends_at,
+    };
+    let told = elevation(1, 1, standing);
+    let id = told.id;
+    day.house.asked(&key, Asked::Open(id), day.now);
+    day.hear(News::Elevation(told));
+    (day, id)
+}
+
+#[test]
+fn a_right_that_nears_its_end_is_asked_for_anew_by_the_next_use() {
+    let fades = |day: &Day| day.told().elevated[0].fades;
+    let (mut day, id) = opened(80);
+    day.mint(60);
+    assert!(!fades(&day));
+    day.pass(30);
+    assert_eq!(day.mint(49).len(), 1);
+    assert!(fades(&day), "with its last certificate");
+    assert!(day.elevated().is_some(), "which is still told");
+    day.want(Wants::Nothing);
+    day.want_scope(true);
+    let key = day.asks().pop().unwrap();
+    assert_eq!(day.house.continued(&key, day.now), Some(id));
+    // Where that comes to nothing, it lives to its end.
+    let refused = Asked::Refused("no_permit".to_owned(), REFUSED_FOR);
+    day.house.asked(&key, refused, day.now);
+    assert!(day.elevated().is_some());
+    day.pass(49);
+    assert!(day.elevated().is_none());
+}
+
+#[test]
+fn a_right_of_one_certificate_fades_in_the_second_half_of_it() {
+    let fades = |day: &Day| day.told().elevated[0].fades;
+    let (mut day, _) = opened(61);
+    day.mint(60);
+    day.pass(29);
+    assert!(!fades(&day));
+    day.want(Wants::Nothing);
+    day.want_scope(true);
+    assert_eq!(day.asks(), []);
+    day.pass(1);
+    assert!(fades(&day));
+    assert_eq!(day.due(), [], "there is nothing to renew");
+    day.pass(29);
+    assert!(day.elevated().is_none());
+}
+
+#[test]
+fn in_the_last_seconds_of_a_right_nothing_more_is_minted() {
+    let (mut day, _) = opened(60);
+    day.mint(57);
+    // Its certificate is told no more, and the right goes on for some seconds.
+    day.pass(57);
+    assert!(day.elevated().is_none());
+    assert_eq!(day.due(), []);
+    let next = day.house.next_at();
+    assert!(next.is_none_or(|next| day.now < next), "{next:?}");
+    day.want(Wants::Nothing);
+    day.want_scope(false);
+    assert_eq!(day.due(), []);
+}
+
+#[test]
+fn a_right_that_nobody_opened_by_a_request_lives_to_its_end() {
+    let mut day = Day::with_web();
+    let standing = Standing::Open {
+        not_before: None,
+        ends_at: Some(day.now.plus(Seconds::new(60))),
+    };
+    day.hear(News::Elevation(elevation(1, 1, standing)));
+    day.want_scope(true);
+    day.mint(59);
+    day.pass(40);
+    assert!(!day.told().elevated[0].fades);
+    assert_eq!(day.asks(), []);
+}
+
 #[test]
 fn the_stream_may_be_faster_than_the_answer() {
     let mut day = Day::with_web();
