@@ -164,9 +164,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AnyAuthority<S> {
     }
 }
 
-/// Makes each literal `:authority` in the payload of a HEADERS frame readable, in place; `flags` are
-/// those of the frame (RFC 9113 6.2). None where the payload ends too early: what stood before that
-/// is made readable all the same.
+/// Makes each literal `:authority` in the payload of a HEADERS frame readable, in place; `flags`
+/// are those of the frame (RFC 9113 6.2). None where the payload ends too early: what stood before
+/// that is made readable all the same.
 pub fn mend(payload: &mut [u8], flags: u8) -> Option<()> {
     let mut block = payload;
     if flags & PADDED != 0 {

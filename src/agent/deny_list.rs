@@ -12,8 +12,8 @@
 //! list is a filter that denies nobody. Before the server has told the list, nothing is said: an
 //! Envoy goes on with the list that it has, which an empty one would lift. A list is made into
 //! filters once, however many Envoys subscribe.
-//! Refuses: more than [`DENIED_MAX`] certificates, and more than [`SHOWN_MAX`] in a filter. What was
-//! given back is left out before what was revoked, and what ends soonest before the rest.
+//! Refuses: more than [`DENIED_MAX`] certificates, and more than [`SHOWN_MAX`] in a filter. What
+//! was given back is left out before what was revoked, and what ends soonest before the rest.
 
 mod filter;
 mod gathered;

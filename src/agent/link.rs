@@ -269,8 +269,9 @@ impl Link {
 fn is_expelled(error: &Broken) -> bool {
     match error {
         Broken::Client(ClientError::Problem(view)) => view.code == UNREGISTERED,
-        Broken::Client(_) => false,
-        Broken::Ending(_) | Broken::Much | Broken::Over | Broken::Silent => false,
+        Broken::Client(_) | Broken::Ending(_) | Broken::Much | Broken::Over | Broken::Silent => {
+            false
+        }
     }
 }
 

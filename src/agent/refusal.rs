@@ -200,18 +200,25 @@ mod tests {
     }
 
     #[test]
-    fn codes_and_texts_are_as_written_down() {
+    fn a_caller_without_an_entry_is_told_what_he_shows() {
         let shows = ["unix:gid:7", "unix:uid:7"].map(|one| one.parse().unwrap());
+        let status = Status::from(Refusal::NoIdentity(Shows::of(&shows.into())));
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert_eq!(
+            status.message(),
+            "no identity issued: no registration entry that names this agent has selectors that \
+             fit the calling process; it shows unix:gid:7 unix:uid:7"
+        );
+        assert_eq!(Shows::default().to_string(), "nothing");
+    }
+
+    #[test]
+    fn codes_and_texts_are_as_written_down() {
         let table = [
             (
                 Refusal::Header,
                 "InvalidArgument: security header missing from request: send the metadata \
                  `workload.spiffe.io: true`, exactly once",
-            ),
-            (
-                Refusal::NoIdentity(Shows::of(&shows.into())),
-                "PermissionDenied: no identity issued: no registration entry that names this \
-                 agent has selectors that fit the calling process; it shows unix:gid:7 unix:uid:7",
             ),
             (
                 Refusal::JwtProfile,

@@ -96,8 +96,8 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Unregistered`] for a caller whose entry is gone, and
-    /// [`ServiceError::NotAllowed`] for one who is no agent, both recorded; [`ServiceError::TooMany`]
-    /// and [`ServiceError::Crowded`] when too much is told already.
+    /// [`ServiceError::NotAllowed`] for one who is no agent, both recorded;
+    /// [`ServiceError::TooMany`] and [`ServiceError::Crowded`] when too much is told already.
     pub async fn watch(
         self: &Arc<Self>,
         call: &Call,

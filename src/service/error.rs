@@ -73,7 +73,7 @@ pub enum ServiceError {
     /// A rule that stands above policy says no.
     #[error("{0}")]
     NotAllowed(&'static str),
-    /// The entry of an agent is gone. Of its own kind: by this word alone it gives up what it holds.
+    /// The entry of an agent is gone: by this word alone it gives up what it holds.
     #[error("this agent has no registration entry any more; an operator must put one")]
     Unregistered,
     /// There is no open elevation to mint from.

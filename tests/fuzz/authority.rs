@@ -1,5 +1,5 @@
-//! Of a HEADERS frame only `%` and `/` change, and only to `-`; what was made readable once stays as
-//! it is.
+//! Of a HEADERS frame only `%` and `/` change, and only to `-`; what was made readable once stays
+//! as it is.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

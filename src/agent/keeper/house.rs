@@ -17,7 +17,7 @@ use crate::agent::keeper::groups::{Group, Groups};
 use crate::agent::keeper::house::telling::first_view;
 use crate::agent::keeper::items::{ItemKey, Items};
 use crate::agent::keeper::{Followed, FollowerId, GroupId};
-use crate::agent::news::{Standing, ToldElevation};
+use crate::agent::news::ToldElevation;
 use crate::id::ElevationId;
 use crate::id::Holder;
 use crate::identity::{Selector, SpiffeId, Subject, TrustDomain};

@@ -23,7 +23,7 @@ use crate::agent::news::News;
 use crate::agent::observe::Metrics;
 use crate::client::keep::{pause_after, until};
 use crate::client::{Client, ClientError};
-use crate::id::{ElevationId, Holder};
+use crate::id::Holder;
 use crate::identity::{SpiffeId, Subject};
 use crate::proto::agent::HeldStatus;
 use crate::scope::Scope;
@@ -82,23 +82,16 @@ pub(crate) async fn tend(
             if keys.is_empty() {
                 break;
             }
-            let longest = |key: ItemKey| {
-                let longest = house.longest(&key, now);
-                (key, longest)
-            };
-            let keys = keys.into_iter().map(longest).collect();
+            let keys = keys.into_iter();
+            let keys = keys.map(|key| (key.clone(), house.longest(&key, now)));
+            let keys = keys.collect();
             minting.push(mint_batch(Arc::clone(&client), roots(&house), keys));
         }
         while asking.len() < ASKING_MAX
             && let Some(key) = house.next_ask()
         {
-            let continued = house.continued(&key, now);
-            asking.push(ask(
-                Arc::clone(&client),
-                house.agent().to_string(),
-                key,
-                continued,
-            ));
+            let request = request(&house, &key, now);
+            asking.push(ask(Arc::clone(&client), key, request));
         }
         // What is due and has no place waits for a place; an end waits for nothing.
         let wake = if minting.len() == BATCHES_MAX {
@@ -261,22 +254,29 @@ async fn mint_batch(
     mint(&client, &roots, keys).await
 }
 
-async fn ask(
-    client: Arc<Client>,
-    agent: String,
-    key: (Subject, Scope),
-    continued: Option<ElevationId>,
-) -> ((Subject, Scope), Asked) {
-    let request = ElevationRequest {
+/// What is asked of the server at the moment of use.
+fn request(house: &House, key: &(Subject, Scope), now: Timestamp) -> ElevationRequest {
+    let continued = house.continued(key, now);
+    ElevationRequest {
         scope: key.1.to_string(),
         subject: Some(key.0.to_string()),
         on_demand: true,
-        reason: Some(format!("asked for at the moment of use, at {agent}")),
+        reason: Some(format!(
+            "asked for at the moment of use, at {}",
+            house.agent()
+        )),
         instances: Some(Instances::Word("one".to_owned())),
         holder: Some(Holder::host().to_string()),
         extends: continued.map(|id| id.to_string()),
         ..ElevationRequest::default()
-    };
+    }
+}
+
+async fn ask(
+    client: Arc<Client>,
+    key: (Subject, Scope),
+    request: ElevationRequest,
+) -> ((Subject, Scope), Asked) {
     let answer = match client.elevate(&request).await {
         Ok(view) => match (view.id.parse(), view.state.as_str()) {
             (Ok(id), "pending") => Asked::Pending(id),

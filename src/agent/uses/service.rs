@@ -1,9 +1,9 @@
 //! The access-log service of Envoy.
 //!
 //! Promises: reads until the Envoy ends, and answers nothing, as the protocol has it; a reporter
-//! has an entry at this agent, and what he tells is kept in the name of his default identity, for as
-//! long as it is that: he is looked at again before each message (as of the last second) and when
-//! entries change.
+//! has an entry at this agent, and what he tells is kept in the name of his default identity, for
+//! as long as it is that: he is looked at again before each message (as of the last second) and
+//! when entries change.
 //! Refuses: callers without one: a use keeps an elevation from being ended as unused.
 
 use std::collections::BTreeSet;

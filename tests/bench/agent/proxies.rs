@@ -123,8 +123,8 @@ impl Web {
 
     /// Elevates and revokes once.
     async fn round(&mut self, place: &AgentPlace, server: u16) -> [f64; 3] {
-        // 403 is an old connection of its pool, made with the SVID that was revoked: a new SVID comes
-        // to new connections only, and the pool makes one when the old one is 15 s old.
+        // 403 is an old connection of its pool, made with the SVID that was revoked: a new SVID
+        // comes to new connections only, and the pool makes one when the old one is 15 s old.
         until(
             "the Envoy without the right and without such a connection",
             async || (self.envoy.get(Some(SCOPE)).await == 503).then_some(()),

@@ -86,7 +86,8 @@ impl House {
         self.touch(&key.0, now);
     }
 
-    /// Asks for a scope, unless it is open and not near its end, being asked for, decided on, or was refused lately.
+    /// Asks for a scope, unless it is open and not near its end, being asked for, decided on, or
+    /// was refused lately.
     pub(super) fn ask(&mut self, key: (Subject, Scope), now: Timestamp) {
         if let Some(ask) = self.asks.get(&key) {
             match ask {

@@ -4,7 +4,7 @@ mod asking;
 
 use super::*;
 use crate::agent::holdings::Holdings;
-use crate::agent::news::{Image, News, Serves};
+use crate::agent::news::{Image, News, Serves, Standing};
 use crate::id::Instance;
 use crate::scope::SvidName;
 

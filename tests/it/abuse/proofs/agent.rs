@@ -128,7 +128,7 @@ pub(crate) const PROOFS: &[Proof] = &[
         &[
             "house::an_elevated_svid_ends_a_second_early",
             "on_demand::an_elevated_svid_without_successor_is_removed_a_second_before_its_end",
-            "offer::nothing_ended_or_not_begun_is_given_and_an_elevated_svid_not_in_its_last_second",
+            "handout::nothing_ended_or_not_begun_is_given",
         ],
     ),
     (
