@@ -167,3 +167,18 @@ async fn a_holder_is_refused_in_words_at_the_door() {
     let answer = web.mint(&json!({ "holder": "x".repeat(129) })).await;
     assert_eq!((answer.status, answer.code()), (422, "field"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_an_agent_of_another_name_shows_is_not_spent() {
+    let (world, agent) = world().await;
+    let token = world.token(AGENT).await;
+    let named = |subject: &str| IssueRequest {
+        subject: Some(subject.parse().unwrap()),
+        ..base(&agent.key)
+    };
+    let other = "spiffe://dev.protem.test/agents/two";
+    let refused = world.service.issue(&token, named(other)).await;
+    assert!(matches!(refused, Err(ServiceError::NotAllowed(_))));
+    world.service.issue(&token, named(AGENT)).await.unwrap();
+    assert!(world.service.issue(&token, named(AGENT)).await.is_err());
+}
