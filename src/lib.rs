@@ -88,6 +88,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod elevation;
+pub mod enforce;
 pub mod failpoint;
 pub mod id;
 pub mod identity;

@@ -44,6 +44,7 @@ mod der;
 mod dev;
 mod doctor;
 mod doors;
+mod enforce;
 mod envoy;
 mod faults;
 mod generated;

@@ -98,7 +98,7 @@ const FLOORS: &[&[&str]] = &[
     &["api", "client", "keyset"],
     // the root: what puts the parts together
     &["config", "lifecycle", "telemetry"],
-    &["agent", "server"],
+    &["agent", "enforce", "server"],
     &["cli"],
 ];
 
@@ -146,11 +146,11 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         library: "hyper",
-        places: &["agent", "api", "client", "keyset"],
+        places: &["agent", "api", "client", "enforce", "keyset"],
     },
     Wall {
         library: "hyper_util",
-        places: &["agent", "api", "client", "keyset"],
+        places: &["agent", "api", "client", "enforce", "keyset"],
     },
     Wall {
         library: "nix",
