@@ -1,8 +1,8 @@
 //! One tower service behind a doorman.
 //!
-//! Promises: every request carries its [`Peer`]; a peer that does not shake hands holds nobody up;
-//! connections beyond [`CONNECTIONS_MAX`] wait to be accepted; where the future `stop` ends, what
-//! is under way ends within [`GRACE`].
+//! Promises: every request carries its [`Peer`](crate::enforce::Peer); a peer that does not shake
+//! hands holds nobody up; connections beyond [`CONNECTIONS_MAX`] wait to be accepted; where the
+//! future `stop` ends, what is under way ends within [`GRACE`].
 //! Refuses: to tell a peer why it was refused; the log does.
 
 use std::io;

@@ -7,6 +7,7 @@
 //! | [`ledgers`] | the store and what is remembered |
 //! | [`callers`] | doors, tokens, instances, proxies |
 //! | [`agents`] | local callers, sockets, Envoy's protocols, uses |
+//! | [`services`] | services without a mesh |
 //! | [`speed`] | what an issuance costs, what was tried, what stands in the way |
 //! | [`operations`] | starting, stopping, watching |
 //! | [`libraries`] | every dependency, each with a sentence |
@@ -37,4 +38,5 @@ pub mod ledgers;
 pub mod libraries;
 pub mod operations;
 pub mod policies;
+pub mod services;
 pub mod speed;
