@@ -22,5 +22,5 @@
 //!
 //! # The clock is the host's
 //!
-//! As in a proxy. It is looked at for each read and write, and at least each second; an end that was
-//! reached stays reached when the clock is set back.
+//! As in a proxy. It is looked at for each read and write, and at least each second; an end that
+//! was reached stays reached when the clock is set back.
