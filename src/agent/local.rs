@@ -24,8 +24,7 @@ use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::local::pace::Pace;
 use crate::agent::local_caller::LocalCaller;
 use crate::agent::refusal::{Refusal, Shows};
-use crate::agent::seats::{Seat, Seats};
-use crate::agent::socket::{self, SeatLimits};
+use crate::agent::seats::{Seat, Seats, SeatsMax};
 use crate::client::{Client, ClientError};
 use crate::identity::Selector;
 use crate::proto::agent::local_agent_server::LocalAgent;
@@ -51,15 +50,14 @@ pub(crate) struct LocalCalls {
     pace: Pace,
     waits: Pace,
     calls: Arc<Seats>,
-    users: Arc<socket::Seats>,
 }
 
-/// A caller who is attested and has a seat of his process and one of his user.
+/// A caller who is attested and has a seat.
 struct Seated {
     selectors: Arc<BTreeSet<Selector>>,
     /// Whether he may see and do what the operator of this host may.
     of_host: bool,
-    _seats: (Seat, socket::Seat),
+    _seat: Seat,
 }
 
 /// The parts of [`LocalCalls`].
@@ -87,12 +85,7 @@ impl LocalCalls {
             own_uid: parts.own_uid,
             pace: Pace::of_asking(),
             waits: Pace::of_waiting(),
-            calls: Seats::new(CALLS_EACH_MAX, CALLS_MAX),
-            users: socket::Seats::new(SeatLimits {
-                all_max: CALLS_MAX,
-                of_uid_max: CALLS_OF_UID_MAX,
-                for_root: CALLS_FOR_ROOT,
-            }),
+            calls: Seats::new(SeatsMax::of(CALLS_MAX, CALLS_EACH_MAX)),
         }
     }
 
@@ -104,13 +97,11 @@ impl LocalCalls {
             .iter()
             .any(|selector| selector.as_str().starts_with(OF_CONTAINER));
         let uid = caller.uid();
-        let root = uid == ROOT && !contained;
-        let of_user = self.users.take_as(uid, root).map_err(|_| Refusal::Busy)?;
-        let of_process = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let seat = self.calls.take(caller).ok_or(Refusal::Busy)?;
         Ok(Seated {
             selectors,
             of_host: !contained && (uid == ROOT || uid == self.own_uid),
-            _seats: (of_process, of_user),
+            _seat: seat,
         })
     }
 
@@ -264,10 +255,6 @@ const ROOT: u32 = 0;
 const CALLS_EACH_MAX: usize = 8;
 /// Of all processes at once: each may hold a connection to the server.
 const CALLS_MAX: usize = 128;
-/// Of one user at once.
-const CALLS_OF_UID_MAX: usize = 32;
-/// Of all, those that only root of the host gets.
-const CALLS_FOR_ROOT: usize = 8;
 /// How a selector begins that only a process in a container shows.
 const OF_CONTAINER: &str = "container:";
 const ID_BYTES_MAX: usize = 64;
@@ -383,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_user_leaves_seats_to_others_and_who_is_not_attested_takes_none() {
+    async fn one_process_has_few_seats_and_who_is_not_attested_takes_none() {
         let stand = Stand::new();
         let local = local(&stand, StatusResponse::default());
         let of = |uid, shows: Option<&str>| {
@@ -402,11 +389,7 @@ mod tests {
         }
         assert!(local.seat(&of(7, Some("unix:uid:7"))).await.is_err());
         drop(seated);
-        let users = (0..CALLS_MAX).filter_map(|_| local.users.take_as(7, false).ok());
-        let users: Vec<_> = users.collect();
-        assert_eq!(users.len(), CALLS_OF_UID_MAX);
-        assert!(local.seat(&of(7, Some("unix:uid:7"))).await.is_err());
-        local.seat(&of(8, Some("unix:uid:8"))).await.unwrap();
+        local.seat(&of(7, Some("unix:uid:7"))).await.unwrap();
     }
 
     #[tokio::test]

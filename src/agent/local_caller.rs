@@ -35,6 +35,9 @@ pub(crate) trait Attest: Send + Sync + 'static {
 
     /// Its number.
     fn pid(&self) -> u32;
+
+    /// As [`Caller::is_root_of_host`].
+    fn is_root_of_host(&self) -> bool;
 }
 
 /// Why it failed, for the log.
@@ -116,6 +119,10 @@ impl Attest for Peer {
     fn pid(&self) -> u32 {
         Self::pid(self)
     }
+
+    fn is_root_of_host(&self) -> bool {
+        Self::is_root_of_host(self)
+    }
 }
 
 impl Caller for LocalCaller {
@@ -139,5 +146,9 @@ impl Caller for LocalCaller {
 
     fn pid(&self) -> u32 {
         Self::pid(self)
+    }
+
+    fn is_root_of_host(&self) -> bool {
+        self.0.is_root_of_host()
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Metrics {
     pub(crate) turned_away: Many<Counter>,
     /// Connections accepted, by socket.
     pub(crate) accepted: Many<Counter>,
+    /// Calls turned away for want of a seat.
+    pub(crate) calls_refused: One<Counter>,
     /// Faults of sockets.
     pub(crate) faults: Many<Counter>,
     /// Scopes asked for, by answer.
@@ -68,6 +70,7 @@ impl Default for Metrics {
             connections: agent_table::CONNECTIONS.gauges(),
             turned_away: agent_table::CONNECTIONS_REFUSED.counters(),
             accepted: agent_table::CONNECTIONS_ACCEPTED.counters(),
+            calls_refused: agent_table::CALLS_REFUSED.counter(),
             faults: agent_table::SOCKET_FAULTS.counters(),
             asks: agent_table::ASKS.counters(),
             denied: agent_table::DENIED.gauge(),
@@ -97,6 +100,7 @@ impl Metrics {
         self.connections.on(&mut sheet);
         self.turned_away.on(&mut sheet);
         self.accepted.on(&mut sheet);
+        self.calls_refused.on(&mut sheet);
         self.faults.on(&mut sheet);
         self.asks.on(&mut sheet);
         self.denied.on(&mut sheet);

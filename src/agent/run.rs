@@ -213,6 +213,7 @@ impl Parts {
             health: health.clone(),
             own_uid: rustix::process::geteuid().as_raw(),
             limits: SocketLimits::standard(),
+            metrics: self.metrics.clone(),
         };
         let router = socket.router();
         let router = router.map_err(|error| AgentError::Services(Box::new(error)))?;

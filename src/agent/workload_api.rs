@@ -55,7 +55,7 @@ impl WorkloadApi {
         let caller = LocalCaller::of(request.extensions())?;
         let (pid, uid) = (caller.pid(), caller.uid());
         let told = move |refusal| tell(refusal, kind, pid, uid);
-        let seat = self.seats.take(caller.holder());
+        let seat = self.seats.take(&caller);
         let seat = seat.ok_or(Refusal::Streams).map_err(told)?;
         let (keeper, clock) = (self.keeper.clone(), self.clock.clone());
         let subscription = Subscription::open(kind, caller, keeper, clock, seat).await;

@@ -14,6 +14,7 @@ pub const ALL: &[&Metric] = &[
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
     &CONNECTIONS_ACCEPTED,
+    &CALLS_REFUSED,
     &SOCKET_FAULTS,
     &ASKS,
     &DENIED,
@@ -88,6 +89,14 @@ pub static CONNECTIONS_ACCEPTED: Metric = Metric {
     kind: Kind::Counter,
     label: Some(("socket", SOCKETS)),
 };
+/// Who found no seat.
+pub static CALLS_REFUSED: Metric = Metric {
+    name: "agent_calls_refused",
+    help: "Calls on the workload socket refused because too many were open, in all, of one user or \
+           of one process",
+    kind: Kind::Counter,
+    label: None,
+};
 /// What went wrong with a socket itself.
 pub static SOCKET_FAULTS: Metric = Metric {
     name: "agent_socket_faults",
@@ -118,7 +127,8 @@ pub static STREAMS_OPEN: Metric = Metric {
 /// Who found no place.
 pub static STREAMS_REFUSED: Metric = Metric {
     name: "envoy_streams_refused",
-    help: "Streams refused because too many were open, in all or of one process",
+    help: "Calls and streams of Envoys refused because too many were open, in all, of one user \
+           or of one process",
     kind: Kind::Counter,
     label: None,
 };

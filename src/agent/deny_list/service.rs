@@ -130,7 +130,7 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::DenyList)?;
+        let place = self.streams.enter(&caller, Service::DenyList);
         drop(attest(&caller, Look::Anew).await?);
         let (source, stop) = (self.source.clone(), self.stop.clone());
         let requests = request.into_inner();
@@ -143,7 +143,7 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::DenyList)?;
+        let place = self.streams.enter(&caller, Service::DenyList);
         drop(attest(&caller, Look::Anew).await?);
         let (source, stop) = (self.source.clone(), self.stop.clone());
         let requests = request.into_inner();
@@ -156,7 +156,7 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(&caller, Service::DenyList)?;
+        let _place = self.streams.enter(&caller, Service::DenyList);
         drop(attest(&caller, Look::Anew).await?);
         let mut source = self.source.clone();
         source.refresh(&mut Subscriptions::default()).await?;

@@ -110,7 +110,7 @@ impl<P: Caller> SecretDiscoveryService for Sds<P> {
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamSecretsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::Secrets)?;
+        let place = self.streams.enter(&caller, Service::Secrets);
         let source = Secrets::follow(&self.desk, caller, false).await?;
         let (hold, stop) = (self.desk.options.hold, self.stop.clone());
         let responses = open::<Sotw, _>(source, request.into_inner(), place, hold, stop);
@@ -122,7 +122,7 @@ impl<P: Caller> SecretDiscoveryService for Sds<P> {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaSecretsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::Secrets)?;
+        let place = self.streams.enter(&caller, Service::Secrets);
         let source = Secrets::follow(&self.desk, caller, true).await?;
         let (hold, stop) = (self.desk.options.hold, self.stop.clone());
         let responses = open::<Delta, _>(source, request.into_inner(), place, hold, stop);
@@ -134,7 +134,7 @@ impl<P: Caller> SecretDiscoveryService for Sds<P> {
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(&caller, Service::Secrets)?;
+        let _place = self.streams.enter(&caller, Service::Secrets);
         let mut source = Secrets::follow(&self.desk, caller, false).await?;
         tokio::select! {
             response = self.fetch(&mut source, request.get_ref()) => response.map(Response::new),

@@ -82,7 +82,7 @@ impl<P: Caller> AccessLogService for AccessLogs<P> {
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(&caller, Service::AccessLog)?;
+        let _place = self.streams.enter(&caller, Service::AccessLog);
         let Some(server) = self.identity(&caller).await? else {
             return Err(Status::permission_denied(
                 "no entry fits the caller: register the Envoy that reports",

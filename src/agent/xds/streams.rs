@@ -1,18 +1,16 @@
 //! The streams that are open: how many, whose, and how far each is.
 //!
-//! Promises: at most so many in all, for each user and for each process, and some that only root
-//! gets; one that asks for nothing, or whose caller has no entry, ends after a while. A stream that
-//! ends is not shown any more. What a client refused is shown until it accepts something newer: it
+//! Promises: at most so many in all, for each user and for each process, and some that only root of
+//! the host gets; one that asks for nothing, or whose caller has no entry, ends after a while. A
+//! stream that ends is not shown any more. What a client refused is shown until it accepts something newer: it
 //! goes on with what it had. Refuses: resources themselves; only names and versions are kept here.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tonic::Status;
-
 use crate::agent::caller::Caller;
+use crate::agent::seats::{Seats, SeatsMax};
 use crate::agent::xds::dialect::{Heard, bounded};
 use crate::metric::agent_table::{ANSWERS, RESPONSES, STREAMS_OPEN, STREAMS_REFUSED};
 use crate::metric::{Counter, Gauge, Many, One, Sheet};
@@ -22,6 +20,8 @@ use crate::proto::agent::StreamStatus;
 #[derive(Debug)]
 pub(crate) struct Streams {
     open: Mutex<Open>,
+    /// Taken before a request is read: see [`Seated`](crate::agent::seated::Seated).
+    seats: Arc<Seats>,
     max: StreamsMax,
     metrics: Metrics,
 }
@@ -29,14 +29,8 @@ pub(crate) struct Streams {
 /// How many streams may be open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamsMax {
-    /// In all.
-    pub(crate) all: usize,
-    /// Of one user; also of root, who may be any container's.
-    pub(crate) of_uid: usize,
-    /// Of one process.
-    pub(crate) of_process: usize,
-    /// Out of all, those that only root gets.
-    pub(crate) for_root: usize,
+    /// In all, of one user and of one process.
+    pub(crate) seats: SeatsMax,
     /// How long one stays whose caller no entry fits, or who asks for nothing.
     pub(crate) for_nobody: Duration,
 }
@@ -66,14 +60,11 @@ pub(crate) struct Place {
 struct Open {
     next: u64,
     rows: BTreeMap<u64, Row>,
-    processes: BTreeMap<u32, usize>,
-    users: BTreeMap<u32, usize>,
 }
 
 #[derive(Debug, Default)]
 struct Row {
     pid: u32,
-    uid: u32,
     node: Box<str>,
     names: Vec<Arc<str>>,
     sent: Box<str>,
@@ -94,6 +85,7 @@ impl Streams {
     pub(crate) fn new(max: StreamsMax) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
+            seats: Seats::new(max.seats),
             max,
             metrics: Metrics {
                 open: STREAMS_OPEN.gauges(),
@@ -112,51 +104,33 @@ impl Streams {
         self.metrics.answers.on(sheet);
     }
 
-    /// Takes a place for a stream of this caller.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn enter<P: Caller>(
-        self: &Arc<Self>,
-        caller: &P,
-        service: Service,
-    ) -> Result<Place, Status> {
-        self.enter_of(caller.uid(), caller.pid(), service)
+    /// The seats of streams, and what counts who found none.
+    pub(crate) fn seats(&self) -> (Arc<Seats>, One<Counter>) {
+        (Arc::clone(&self.seats), self.metrics.refused.clone())
     }
 
-    fn enter_of(self: &Arc<Self>, uid: u32, pid: u32, service: Service) -> Result<Place, Status> {
+    /// A place for a stream of this caller, who has a seat.
+    pub(crate) fn enter<P: Caller>(self: &Arc<Self>, caller: &P, service: Service) -> Place {
+        self.enter_of(caller.pid(), service)
+    }
+
+    fn enter_of(self: &Arc<Self>, pid: u32, service: Service) -> Place {
         let mut open = self.lock();
-        let of_process = open.processes.get(&pid).copied().unwrap_or_default();
-        let of_uid = open.users.get(&uid).copied().unwrap_or_default();
-        let kept = if uid == ROOT { 0 } else { self.max.for_root };
-        if self.max.all.saturating_sub(kept) <= open.rows.len()
-            || self.max.of_uid <= of_uid
-            || self.max.of_process <= of_process
-        {
-            drop(open);
-            self.metrics.refused.add();
-            return Err(Status::resource_exhausted(
-                "too many streams are open: close some, or share them",
-            ));
-        }
         let id = open.next;
         open.next = id.wrapping_add(1);
         let row = Row {
             pid,
-            uid,
             ..Row::default()
         };
         open.rows.insert(id, row);
-        open.processes.insert(pid, of_process.saturating_add(1));
-        open.users.insert(uid, of_uid.saturating_add(1));
         drop(open);
         self.metrics.open.shift(service.label(), 1);
-        Ok(Place {
+        Place {
             streams: self.clone(),
             service,
             id,
             warned: false,
-        })
+        }
     }
 
     /// Every stream of discovery, as it stands.
@@ -238,22 +212,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.streams.lock();
-        if let Some(row) = open.rows.remove(&self.id) {
-            count_down(&mut open.processes, row.pid);
-            count_down(&mut open.users, row.uid);
-        }
-        drop(open);
+        self.streams.lock().rows.remove(&self.id);
         self.streams.metrics.open.shift(self.service.label(), -1);
-    }
-}
-
-fn count_down(counts: &mut BTreeMap<u32, usize>, of: u32) {
-    if let Entry::Occupied(mut count) = counts.entry(of) {
-        *count.get_mut() = count.get().saturating_sub(1);
-        if *count.get() == 0 {
-            count.remove();
-        }
     }
 }
 
@@ -283,10 +243,7 @@ impl Row {
 impl Default for StreamsMax {
     fn default() -> Self {
         Self {
-            all: STREAMS_MAX,
-            of_uid: STREAMS_OF_UID_MAX,
-            of_process: STREAMS_OF_PROCESS_MAX,
-            for_root: STREAMS_FOR_ROOT,
+            seats: SeatsMax::of(STREAMS_MAX, STREAMS_OF_PROCESS_MAX),
             for_nobody: FOR_NOBODY_LONGEST,
         }
     }
@@ -296,13 +253,9 @@ impl Default for StreamsMax {
 const STREAMS_MAX: usize = 20_000;
 /// An Envoy has one for each secret and each place that uses it.
 const STREAMS_OF_PROCESS_MAX: usize = 10_000;
-/// What one host is built for: all its Envoys may be of one user.
-const STREAMS_OF_UID_MAX: usize = 10_000;
-const STREAMS_FOR_ROOT: usize = 500;
 /// An entry that is put a moment after its Envoy began still finds the stream open; who comes
 /// later finds him at the next one, for Envoys connect again.
 const FOR_NOBODY_LONGEST: Duration = Duration::from_mins(1);
-const ROOT: u32 = 0;
 /// How much of a node's id is kept.
 const NODE_BYTES_MAX: usize = 128;
 const NAMES_LOGGED_BYTES_MAX: usize = 256;
@@ -311,37 +264,10 @@ const NAMES_LOGGED_BYTES_MAX: usize = 256;
 mod tests {
     use super::*;
 
-    const FEW: StreamsMax = StreamsMax {
-        all: 4,
-        of_uid: 3,
-        of_process: 2,
-        for_root: 1,
-        for_nobody: FOR_NOBODY_LONGEST,
-    };
-
-    #[test]
-    fn places_are_few_and_come_back() {
-        let streams = Streams::new(FEW);
-        let enter = |uid, pid| streams.enter_of(uid, pid, Service::Secrets);
-        let first = enter(7, 1).unwrap();
-        let _second = enter(7, 1).unwrap();
-        assert!(enter(7, 1).is_err(), "of one process");
-        let _third = enter(7, 2).unwrap();
-        assert!(enter(7, 3).is_err(), "of one user");
-        assert!(enter(8, 4).is_err(), "the last is root's");
-        let root = enter(0, 5).unwrap();
-        assert!(enter(0, 5).is_err(), "in all");
-        drop((first, root));
-        let again = enter(8, 4).unwrap();
-        assert_eq!(again.stream(), 4, "numbers are not used twice");
-        let open = streams.lock();
-        assert_eq!((open.processes.len(), open.users.len()), (3, 2));
-    }
-
     #[test]
     fn a_refusal_is_shown_until_something_is_accepted() {
-        let streams = Streams::new(FEW);
-        let mut place = streams.enter_of(7, 7, Service::Secrets).unwrap();
+        let streams = Streams::new(StreamsMax::default());
+        let mut place = streams.enter_of(7, Service::Secrets);
         assert_eq!(streams.rows(), [], "it asks for nothing yet");
         place.known_as(&format!("node\n{}", "x".repeat(10_000)));
         place.asks_for(vec!["default".into()]);
