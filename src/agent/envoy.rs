@@ -73,7 +73,13 @@ pub(crate) fn router<P: Caller>(parts: Parts) -> Router {
         stop.clone(),
     );
     let (discovery, reports) = rooms(&streams);
-    let denied = DenyLists::<P>::new(deny_list, clock.clone(), streams.clone(), stop.clone());
+    let denied = DenyLists::<P>::new(
+        deny_list,
+        clock.clone(),
+        keeper.clone(),
+        streams.clone(),
+        stop.clone(),
+    );
     let logs = AccessLogs::<P>::new(uses, keeper, clock, streams, stop);
     let secrets =
         SecretDiscoveryServiceServer::new(secrets).max_decoding_message_size(DISCOVERY_BYTES_MAX);

@@ -4,7 +4,7 @@
 //! Promises: every call attests its caller anew, before anything is kept for him; an elevation is
 //! asked for in the name of one of his own subjects, and only its subject hears of it. What the
 //! server says goes to the caller in the server's words.
-//! Refuses: more calls at once, and a faster pace of asking and waiting, than the named bounds; to
+//! Refuses: more calls at once, and a faster pace of asking, waiting and looking, than the named bounds; to
 //! take root of a container for root of the host.
 
 mod ask;
@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 use crate::agent::holdings::Holdings;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::local::pace::Pace;
+pub(crate) use crate::agent::local::status::Part;
 use crate::agent::local_caller::LocalCaller;
 use crate::agent::refusal::{Refusal, Shows};
 use crate::agent::seats::{Seat, Seats, SeatsMax};
@@ -38,7 +39,7 @@ use crate::wire::problem::ProblemKind;
 
 /// Where the status comes from, made when it is asked for.
 pub(crate) type StatusSource =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<StatusResponse, Ending>> + Send + Sync>;
+    Arc<dyn Fn(Part) -> BoxFuture<'static, Result<StatusResponse, Ending>> + Send + Sync>;
 
 /// The service.
 pub(crate) struct LocalCalls {
@@ -49,6 +50,7 @@ pub(crate) struct LocalCalls {
     own_uid: u32,
     pace: Pace,
     waits: Pace,
+    looks: Pace<u32>,
     calls: Arc<Seats>,
 }
 
@@ -85,6 +87,7 @@ impl LocalCalls {
             own_uid: parts.own_uid,
             pace: Pace::of_asking(),
             waits: Pace::of_waiting(),
+            looks: Pace::of_status(),
             calls: Seats::new(SeatsMax::of(CALLS_MAX, CALLS_EACH_MAX)),
         }
     }
@@ -165,10 +168,14 @@ impl LocalCalls {
     async fn status_of(&self, request: Request<StatusRequest>) -> Result<StatusResponse, Refusal> {
         let caller = LocalCaller::of(request.extensions())?;
         let seated = self.seat(&caller).await?;
-        let status = (self.status)().await.map_err(|_| Refusal::Ending)?;
         if seated.of_host {
-            return Ok(status);
+            let status = (self.status)(Part::All).await;
+            return status.map_err(|_| Refusal::Ending);
         }
+        let pace = self.looks.ask(&caller.uid(), &*self.clock);
+        pace.map_err(Refusal::StatusPace)?;
+        let status = (self.status)(Part::OfProcess(caller.pid())).await;
+        let status = status.map_err(|_| Refusal::Ending)?;
         let selectors = Arc::clone(&seated.selectors);
         let following = self.keeper.follow(selectors, caller.holder()).await;
         let holdings = following.map_err(|_| Refusal::Ending)?.now();
@@ -280,7 +287,7 @@ mod tests {
             keeper: stand.keeper.clone(),
             clock: stand.clock.clone(),
             server: Arc::new(stand.nowhere()),
-            status: Arc::new(move || {
+            status: Arc::new(move |_| {
                 let status = status.clone();
                 Box::pin(async move { Ok(status) })
             }),
@@ -431,6 +438,8 @@ mod tests {
                 held("spiffe://td/b", "", ""),
             ],
             streams: vec![stream(7), stream(8)],
+            own_trouble: "own".to_owned(),
+            server_trouble: "server".to_owned(),
             ..StatusResponse::default()
         };
         let local = local(&stand, status);
@@ -444,6 +453,11 @@ mod tests {
             let request = from(LocalCaller(caller), StatusRequest {});
             let status = local.status(request).await.unwrap().into_inner();
             assert_eq!(status.agent, "spiffe://td/agent");
+            let trouble = (
+                status.own_trouble.is_empty(),
+                status.server_trouble.is_empty(),
+            );
+            assert_eq!(trouble, (status.held.len() < 4, status.held.len() < 4));
             (status.held.len(), status.streams.len())
         };
         assert_eq!(counts(0, "uid:7").await, (4, 2));
@@ -455,5 +469,23 @@ mod tests {
         }
         stand.tell(|holdings| holdings.identities.clear());
         assert_eq!(counts(1_000, "uid:7").await, (0, 1));
+    }
+
+    #[tokio::test]
+    async fn who_is_nobody_has_a_pace_of_looking_and_nothing_is_copied_for_him() {
+        let stand = Stand::new();
+        one(&stand);
+        let parts = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::clone(&parts);
+        let mut local = local(&stand, StatusResponse::default());
+        local.status = Arc::new(move |part| {
+            asked.lock().unwrap().push(part);
+            Box::pin(async { Ok(StatusResponse::default()) })
+        });
+        let look = async || local.status(from(stand.caller(), StatusRequest {})).await;
+        while look().await.is_ok() {}
+        assert_eq!(look().await.unwrap_err().code(), Code::ResourceExhausted);
+        let parts = parts.lock().unwrap();
+        assert_eq!(*parts, [Part::OfProcess(7); 10]);
     }
 }

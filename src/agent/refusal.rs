@@ -74,6 +74,9 @@ pub(crate) enum Refusal {
     /// What the server said.
     #[error("{}", short(.0))]
     Server(Box<ClientError>),
+    /// The status asked for too fast.
+    #[error("the status was asked for too often: ask again in {0} s")]
+    StatusPace(u32),
     /// More streams than one process may have.
     #[error("too many streams of this process: close some, then ask again")]
     Streams,
@@ -112,7 +115,7 @@ impl Refusal {
             Self::JwtProfile => Code::Unimplemented,
             Self::NoElevation(_) => Code::NotFound,
             Self::NoIdentity(_) | Self::NotYours { .. } => Code::PermissionDenied,
-            Self::Pace(_) => Code::ResourceExhausted,
+            Self::Pace(_) | Self::StatusPace(_) => Code::ResourceExhausted,
             Self::Busy
             | Self::Ending
             | Self::Minting

@@ -42,6 +42,7 @@ struct Taken {
 }
 
 /// One seat; dropped, it is free.
+#[derive(Debug)]
 pub(crate) struct Seat {
     /// None of root of the host.
     uid: Option<u32>,

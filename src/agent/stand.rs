@@ -182,7 +182,7 @@ impl Stand {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
             server: Arc::new(self.nowhere()),
-            status: Arc::new(|| Box::pin(async { Ok(StatusResponse::default()) })),
+            status: Arc::new(|_| Box::pin(async { Ok(StatusResponse::default()) })),
             health,
             own_uid: 1,
             limits,
