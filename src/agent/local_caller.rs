@@ -38,6 +38,11 @@ pub(crate) trait Attest: Send + Sync + 'static {
 
     /// As [`Caller::is_root_of_host`].
     fn is_root_of_host(&self) -> bool;
+
+    /// Counts that it failed; where a line of the log is due, how many were kept back.
+    fn failed(&self) -> Option<u64> {
+        Some(0)
+    }
 }
 
 /// Why it failed, for the log.
@@ -62,7 +67,7 @@ impl LocalCaller {
     /// What he shows at this moment.
     ///
     /// # Errors
-    /// [`Refusal::NotAttested`], with the reason in the log.
+    /// [`Refusal::NotAttested`], with the reason in the log where a line is due.
     pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
         self.0.attest().await.map_err(|error| self.refused(&error))
     }
@@ -77,8 +82,12 @@ impl LocalCaller {
     }
 
     fn refused(&self, error: &AttestFailure) -> Refusal {
-        let (pid, uid) = (self.0.pid(), self.0.uid());
-        tracing::warn!(pid, uid, error = %error, "a local caller could not be attested");
+        if let Some(kept_back) = self.0.failed() {
+            let (pid, uid) = (self.0.pid(), self.0.uid());
+            tracing::warn!(
+                pid, uid, kept_back, error = %error, "a local caller could not be attested"
+            );
+        }
         Refusal::NotAttested
     }
 
@@ -122,6 +131,10 @@ impl Attest for Peer {
 
     fn is_root_of_host(&self) -> bool {
         Self::is_root_of_host(self)
+    }
+
+    fn failed(&self) -> Option<u64> {
+        Self::failed(self)
     }
 }
 

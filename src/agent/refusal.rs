@@ -109,6 +109,27 @@ impl fmt::Display for Shows {
 }
 
 impl Refusal {
+    /// One word for logs and metrics: without what the caller shows or says.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Ending => "ending",
+            Self::Header => "header",
+            Self::JwtProfile => "jwt_profile",
+            Self::Minting => "minting",
+            Self::NoElevation(_) => "no_elevation",
+            Self::NoIdentity(_) => "no_identity",
+            Self::NotAttested => "not_attested",
+            Self::NotTold => "not_told",
+            Self::NotYours { .. } => "not_yours",
+            Self::Pace(_) | Self::StatusPace(_) => "pace",
+            Self::Scope(_) => "scope",
+            Self::Server(_) => "server",
+            Self::Streams => "streams",
+            Self::Subject(_) => "subject",
+        }
+    }
+
     const fn code(&self) -> Code {
         match self {
             Self::Header | Self::Scope(_) | Self::Subject(_) => Code::InvalidArgument,

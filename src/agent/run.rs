@@ -354,7 +354,9 @@ impl Parts {
             }
         };
         let (streams, uses) = (Arc::clone(&self.streams), Arc::clone(&self.uses));
+        let attestor = Arc::clone(&self.attestor);
         let more = move |sheet: &mut Sheet| {
+            attestor.on(sheet);
             streams.on(sheet);
             uses.on(sheet);
         };

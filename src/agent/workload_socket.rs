@@ -31,7 +31,7 @@ use crate::agent::observe::Metrics;
 use crate::agent::refusal::Refusal;
 use crate::agent::seated::{Room, Seated, Until};
 use crate::agent::seats::{Seats, SeatsMax};
-use crate::agent::workload_api::{WorkloadApi, with_header};
+use crate::agent::workload_api::{Ends, WorkloadApi, with_header};
 use crate::client::Client;
 use crate::proto::DESCRIPTORS;
 use crate::proto::agent::local_agent_server::LocalAgentServer;
@@ -90,6 +90,7 @@ impl WorkloadSocket {
         let api = WorkloadApi {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
+            ends: Ends::new(self.clock.clone(), self.metrics.streams_ended.clone()),
             seats: Seats::new(SeatsMax::of(self.limits.streams, self.limits.streams_each)),
         };
         let api = SpiffeWorkloadApiServer::new(api)

@@ -15,9 +15,11 @@ pub const ALL: &[&Metric] = &[
     &CONNECTIONS_REFUSED,
     &CONNECTIONS_ACCEPTED,
     &CALLS_REFUSED,
+    &STREAMS_ENDED,
     &SOCKET_FAULTS,
     &ASKS,
     &DENIED,
+    &NOT_ATTESTED,
     &STREAMS_OPEN,
     &STREAMS_REFUSED,
     &RESPONSES,
@@ -97,6 +99,21 @@ pub static CALLS_REFUSED: Metric = Metric {
     kind: Kind::Counter,
     label: None,
 };
+/// Whom the agent ended a stream of.
+pub static STREAMS_ENDED: Metric = Metric {
+    name: "agent_streams_ended",
+    help: "Streams of the Workload API that were refused or ended by the agent, by why; the log has \
+           few of them",
+    kind: Kind::Counter,
+    label: Some(("why", ENDS)),
+};
+/// Who could not be told.
+pub static NOT_ATTESTED: Metric = Metric {
+    name: "agent_attestations_failed",
+    help: "Looks at a caller that failed; the log has few of them",
+    kind: Kind::Counter,
+    label: None,
+};
 /// What went wrong with a socket itself.
 pub static SOCKET_FAULTS: Metric = Metric {
     name: "agent_socket_faults",
@@ -155,6 +172,15 @@ pub static USES_READ: Metric = Metric {
     label: Some(("entry", &["counted", "dropped", "other"])),
 };
 
+const ENDS: &[&str] = &[
+    "ending",
+    "minting",
+    "no_identity",
+    "not_attested",
+    "not_told",
+    "other",
+    "streams",
+];
 const SERVICES: &[&str] = &["access_log", "deny_list", "secrets"];
 const PROFILES: &[&str] = &["base", "elevated"];
 const SOCKETS: &[&str] = &["sds", "workload"];

@@ -176,6 +176,13 @@ impl Peer {
         Ok(shows)
     }
 
+    /// Counts that it could not be attested; where a line of the log is due, how many were kept
+    /// back.
+    pub(crate) fn failed(&self) -> Option<u64> {
+        self.attestor.failed.add();
+        self.attestor.rarely.due("attest", self.attestor.clock())
+    }
+
     /// Ends when the process ends.
     #[cfg(test)]
     pub(crate) async fn ended(&self) {

@@ -409,3 +409,9 @@ async fn who_is_root_in_a_namespace_of_his_own_is_who_he_is_outside() {
     let selectors = peer.attest().await.unwrap();
     assert!(has(&selectors, "unix:uid:61234") && !has(&selectors, "unix:uid:0"));
 }
+
+#[test]
+fn one_user_has_at_most_a_quarter_of_the_looks() {
+    const { assert!(LOOKS_OF_UID_MAX <= LOOKS_AT_ONCE_MAX / 4) };
+    const { assert!(GLANCES_OF_UID_MAX <= GLANCES_AT_ONCE_MAX / 4) };
+}
