@@ -268,6 +268,15 @@ mod tests {
                 "Unavailable: too many calls of this kind at once: wait for one to end, then ask \
                  again",
             ),
+        ];
+        for (refusal, told) in table {
+            says(refusal, told);
+        }
+    }
+
+    #[test]
+    fn so_are_those_of_elevations_and_the_status() {
+        let table = [
             (
                 Refusal::Pace(7),
                 "ResourceExhausted: too many elevations asked for: ask again in 7 s",
@@ -292,11 +301,20 @@ mod tests {
                 problem(ProblemKind::Denied, "not on weekends"),
                 "PermissionDenied: not on weekends (word)",
             ),
+            (
+                Refusal::StatusPace(1),
+                "ResourceExhausted: the status was asked for too often: ask again in 1 s",
+            ),
         ];
         for (refusal, told) in table {
-            let status = Status::from(refusal);
-            assert_eq!(format!("{:?}: {}", status.code(), status.message()), told);
+            says(refusal, told);
         }
+    }
+
+    #[track_caller]
+    fn says(refusal: Refusal, told: &str) {
+        let status = Status::from(refusal);
+        assert_eq!(format!("{:?}: {}", status.code(), status.message()), told);
     }
 
     #[test]

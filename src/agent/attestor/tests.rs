@@ -189,6 +189,14 @@ async fn a_caller_that_is_gone_has_nothing() {
     assert!(!peer.lives());
     let error = peer.attest().await.unwrap_err();
     assert!(matches!(*error, AttestError::Gone), "{error}");
+    // Each is counted, few are logged.
+    assert!(peer.is_root_of_host());
+    let lines = (0..100).filter_map(|_| peer.failed());
+    assert_eq!(lines.count(), 1);
+    let mut sheet = Sheet::default();
+    world.attestor.on(&mut sheet);
+    let counted = "protem_agent_attestations_failed_total 100";
+    assert!(sheet.text().contains(counted), "{}", sheet.text());
 }
 
 #[tokio::test]
