@@ -4,8 +4,8 @@
 //! Promises: every call attests its caller anew, before anything is kept for him; an elevation is
 //! asked for in the name of one of his own subjects, and only its subject hears of it. What the
 //! server says goes to the caller in the server's words.
-//! Refuses: more calls at once, and a faster pace of asking, waiting and looking, than the named bounds; to
-//! take root of a container for root of the host.
+//! Refuses: more calls at once, and a faster pace of asking, waiting and looking, than the named
+//! bounds; to take root of a container for root of the host.
 
 mod ask;
 mod pace;

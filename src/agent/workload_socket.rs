@@ -8,8 +8,9 @@
 //! | `grpc.reflection.v1`, `v1alpha` | not demanded, for the same reason |
 //!
 //! Promises: what a caller sends is small or refused; what one connection, one process and one user
-//! hold open is bounded before anything of it is read, probes and reflection too; a connection whose
-//! other end answers no ping is closed. Reflection lists what is served here and nothing else. Refuses: HTTP/1.
+//! hold open is bounded before anything of it is read, probes and reflection too; a connection
+//! whose other end answers no ping is closed. Reflection lists what is served here and nothing
+//! else. Refuses: HTTP/1.
 
 use std::sync::Arc;
 use std::time::Duration;

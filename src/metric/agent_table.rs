@@ -102,8 +102,8 @@ pub static CALLS_REFUSED: Metric = Metric {
 /// Whom the agent ended a stream of.
 pub static STREAMS_ENDED: Metric = Metric {
     name: "agent_streams_ended",
-    help: "Streams of the Workload API that were refused or ended by the agent, by why; the log has \
-           few of them",
+    help: "Streams of the Workload API that were refused or ended by the agent, by why; the log \
+           has few of them",
     kind: Kind::Counter,
     label: Some(("why", ENDS)),
 };

@@ -1,8 +1,8 @@
 //! Seats: how many connections there may be, in all and of one user.
 //!
-//! Promises: a seat is given back when its holder is dropped; some are kept for root of the host, so
-//! that an operator gets in when everybody else has filled the rest. No other user has more than a
-//! quarter. All seats together leave descriptors for everything else that the process does.
+//! Promises: a seat is given back when its holder is dropped; some are kept for root of the host,
+//! so that an operator gets in when everybody else has filled the rest. No other user has more than
+//! a quarter. All seats together leave descriptors for everything else that the process does.
 //! Refuses: to take root of a container for root of the host: it is root by its number too.
 
 use std::collections::HashMap;

@@ -5,10 +5,10 @@
 //! streams would hold 600 MiB of nothing. Here a message is gathered apart, read, and handed on
 //! with the few fields that are defined, and the room that it took is given back.
 //!
-//! Promises: what is handed on means the same to the service, but for texts that are longer than any
-//! that it knows, and more names than it keeps. What is gathered and not yet whole
-//! is bounded, for one message, for each user and for all streams together, and so is the time that
-//! a message takes to become whole.
+//! Promises: what is handed on means the same to the service, but for texts that are longer than
+//! any that it knows, and more names than it keeps. What is gathered and not yet whole is bounded,
+//! for one message, for each user and for all streams together, and so is the time that a message
+//! takes to become whole.
 //! Refuses: to judge. What cannot be read goes on as it is, and fails where everything fails.
 
 mod trim;

@@ -2,8 +2,9 @@
 //!
 //! Promises: at most so many in all, for each user and for each process, and some that only root of
 //! the host gets; one that asks for nothing, or whose caller has no entry, ends after a while. A
-//! stream that ends is not shown any more. What a client refused is shown until it accepts something newer: it
-//! goes on with what it had. Refuses: resources themselves; only names and versions are kept here.
+//! stream that ends is not shown any more. What a client refused is shown until it accepts
+//! something newer: it goes on with what it had. Refuses: resources themselves; only names and
+//! versions are kept here.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
