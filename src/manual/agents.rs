@@ -154,9 +154,9 @@
 //! agent's own container. A request's headers are at most 4 KiB, a single request is whole within
 //! ten seconds; a stream of an Envoy names at most 64 names and 8 KiB of them, all of one user
 //! 1 MiB. The status may be asked for ten times, then five times a second. A user of the host
-//! cannot take the agent from others by himself; **four or more who mean harm together can fill a pool**,
-//! and sixteen the connections: what is held lives on, but newcomers wait. `MemoryMax` of the unit
-//! ends the agent before the host suffers.
+//! cannot take the agent from others by himself; **four or more who mean harm together can
+//! fill a pool**, and sixteen the connections: what is held lives on, but newcomers wait.
+//! `MemoryMax` of the unit ends the agent before the host suffers.
 //!
 //! One host for one agent; X.509 only (JWT methods say so); Linux with `SO_PEERPIDFD` (6.5), or
 //! older with a check of the process's start instead. The digest deny list tells everybody who
