@@ -66,8 +66,8 @@ impl Revoke {
              now, and servers with a deny list refuse them",
         );
         screen.say(
-            "Who may have the scope may ask again, and where requests open it (`on_demand`) they do \
-             so after a minute: to keep it closed, change the policy or the entry",
+            "Who may have the scope may ask again, and where requests open it (`on_demand`) they \
+             do so after a minute: to keep it closed, change the policy or the entry",
         );
         if view.minting_stopped {
             screen.say("Minting stands still until `protem minting release --reason WHY`.");
