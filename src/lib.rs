@@ -95,6 +95,7 @@ pub mod keyset;
 pub mod lifecycle;
 #[cfg(any(doc, doctest))]
 pub mod manual;
+pub mod mesh;
 pub mod metric;
 pub mod pki;
 pub mod policy;
