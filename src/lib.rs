@@ -40,6 +40,7 @@
 //! | doors | [`keyset`] | the keys of token issuers, from files and over the net |
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
 //! | root | [`agent`] | on each host: attests local callers, keeps their SVIDs, hands them over |
+//! | root | [`mesh`] | what a mesh must be told so that it enforces a scope, as text |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
 //! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
 //!

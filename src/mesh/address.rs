@@ -158,11 +158,15 @@ mod tests {
 
     #[test]
     fn what_would_break_a_text_is_no_address_and_no_path() {
-        for text in ["", ":1", "a", "a:", "a:65536", "a b:1", "a\":1", "::1:1", "[a]:1", "a:-1"] {
+        for text in [
+            "", ":1", "a", "a:", "a:65536", "a b:1", "a\":1", "::1:1", "[a]:1", "a:-1",
+        ] {
             let told = text.parse::<Address>().unwrap_err().to_string();
             assert!(told.contains("HOST:PORT"), "{told}");
         }
-        for text in ["", "relative", "/a b", "/a\"", "/a\n", "/a'", "/${A}", "/a\\", "/é"] {
+        for text in [
+            "", "relative", "/a b", "/a\"", "/a\n", "/a'", "/${A}", "/a\\", "/é",
+        ] {
             assert!(text.parse::<TextPath>().is_err(), "{text}");
         }
         let long = format!("/{}", "a".repeat(107));

@@ -77,8 +77,10 @@ impl Envoy {
     /// The configuration as commented YAML.
     ///
     /// # Errors
-    /// [`MeshError::Missing`] for a client without the server's SPIFFE ID.
+    /// [`MeshError::Missing`] for a client without the server's SPIFFE ID, [`MeshError::Encoding`]
+    /// for a server of raw TCP that would have to look at two names.
     pub fn print(&self) -> Result<String, MeshError> {
+        self.check_encoding()?;
         let (listener, cluster) = match self.side {
             Side::Client => (self.client_listener(), self.server_cluster()?),
             Side::Server => (self.server_listener(), self.service_cluster()),
@@ -109,6 +111,21 @@ impl Envoy {
             (Side::Server, Protocol::Tcp) => self.promise_of_tcp(),
             (Side::Server, Protocol::Grpc | Protocol::Http) => self.promise_of_http(),
         }
+    }
+
+    /// Names in the handshake are alternatives: "this URI and this DNS name" cannot be said there.
+    fn check_encoding(&self) -> Result<(), MeshError> {
+        let asks = (self.side, self.protocol) == (Side::Server, Protocol::Tcp);
+        if asks && self.right.encoding() == Encoding::Dns {
+            return Err(MeshError::Encoding {
+                mesh: "an Envoy for raw TCP",
+                encoding: Encoding::Dns,
+                because: "the handshake knows names as alternatives only, and whoever passes it is \
+                          heard by a service that speaks first",
+                remedy: "`path` or `folded`",
+            });
+        }
+        Ok(())
     }
 
     fn head(&self) -> String {
@@ -156,7 +173,8 @@ impl Envoy {
             "The end of a connection at notAfter: no configuration of Envoy 1.40 knows it for raw \
              TCP. The age of the connection ends it."
                 .to_owned(),
-            "A denial on a connection that is open: it keeps the list that it began with.".to_owned(),
+            "A denial on a connection that is open: it keeps the list that it began with."
+                .to_owned(),
         ];
         self.note_always(&mut not_enforced);
         Promise {
@@ -276,10 +294,19 @@ impl Envoy {
         } else {
             "alpn_protocols: [h2, http/1.1]"
         };
+        let validation = if is_tcp {
+            fill(
+                include_str!("envoy/validation_tcp.yaml"),
+                &[("names", &rbac::names(&self.right))],
+            )
+        } else {
+            include_str!("envoy/validation_http.yaml").to_owned()
+        };
         fill(
             include_str!("envoy/server_tls.yaml"),
             &[
                 ("alpn", alpn),
+                ("validation", &validation),
                 ("server_secret", &secret),
                 ("agent_source", include_str!("envoy/agent_source.yaml")),
             ],

@@ -87,7 +87,10 @@ impl Right {
     /// The trust domains that a proxy must trust.
     pub(crate) fn trust_domains(&self) -> Vec<&TrustDomain> {
         let holders = self.holders.iter().map(|holder| &holder.subject);
-        let mut domains: Vec<_> = holders.chain(&self.base).map(Subject::trust_domain).collect();
+        let mut domains: Vec<_> = holders
+            .chain(&self.base)
+            .map(Subject::trust_domain)
+            .collect();
         domains.sort_unstable_by_key(|domain| domain.as_str());
         domains.dedup();
         domains

@@ -102,20 +102,31 @@ mod tests {
     #[test]
     fn blocks_keep_their_depth_and_values_their_line() {
         let template = "a: {{x}}\nb:\n  {{block}}\n- {{block}}\nc: {{y}} {{x}}\n{{none}}\n";
-        let places = [("x", "{{y}}"), ("y", "2"), ("block", "k: v\n\nl: w"), ("none", "")];
+        let places = [
+            ("x", "{{y}}"),
+            ("y", "2"),
+            ("block", "k: v\n\nl: w"),
+            ("none", ""),
+        ];
         let text = fill(template, &places);
         assert_eq!(
             text,
             "a: {{y}}\nb:\n  k: v\n\n  l: w\n- k: v\n\n  l: w\nc: 2 {{y}}\n"
         );
-        assert_eq!(fill("{{unknown}} %REQ({{x}})%", &places), "{{unknown}} %REQ({{y}})%\n");
+        assert_eq!(
+            fill("{{unknown}} %REQ({{x}})%", &places),
+            "{{unknown}} %REQ({{y}})%\n"
+        );
     }
 
     #[test]
     fn comments_are_wrapped() {
         let text = comment(&"word ".repeat(40));
         assert_eq!(text.lines().count(), 3);
-        assert!(text.lines().all(|line| line.starts_with("# word") && line.len() < 100));
+        assert!(
+            text.lines()
+                .all(|line| line.starts_with("# word") && line.len() < 100)
+        );
         assert_eq!(comment_point("a b"), "# - a b\n");
     }
 }

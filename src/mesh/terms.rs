@@ -126,9 +126,18 @@ mod tests {
             ("[scope.a]\n[scope.b]\n", "it has `a`, `b`"),
             ("", "it has none"),
             ("a = 1\nb = [\n", "line "),
-            ("[scope.\"db.read\"]\n", "scope `db.read`: `svid_life` is missing"),
-            ("[scope.\"db.read\"]\nsvid_life = 5\n", "`svid_life` is no text"),
-            ("[scope.\"db.read\"]\nsvid_life = \"soon\"\n", "is not a span"),
+            (
+                "[scope.\"db.read\"]\n",
+                "scope `db.read`: `svid_life` is missing",
+            ),
+            (
+                "[scope.\"db.read\"]\nsvid_life = 5\n",
+                "`svid_life` is no text",
+            ),
+            (
+                "[scope.\"db.read\"]\nsvid_life = \"soon\"\n",
+                "is not a span",
+            ),
             (
                 "[scope.\"db.read\"]\nsvid_life = \"5m\"\nencoding = \"x\"\n",
                 "must be one of",

@@ -41,14 +41,22 @@ impl RightOptions {
     /// The right, and the servers that the catalogue names.
     pub(crate) fn read(&self) -> Result<(Right, Vec<Subject>), UsageError> {
         let terms = self.terms()?;
-        let life = agreed("svid_life", self.svid_life, terms.as_ref().map(|t| t.svid_life));
+        let life = agreed(
+            "svid_life",
+            self.svid_life,
+            terms.as_ref().map(|t| t.svid_life),
+        );
         let life = life.map_err(usage)?.ok_or_else(|| {
             usage(MeshError::Missing {
                 what: "the life of an elevated SVID, from which every bound is computed,",
                 remedy: "`--svid-life SPAN`, or `--policy DIR` that says it",
             })
         })?;
-        let encoding = agreed("encoding", self.encoding, terms.as_ref().map(|t| t.encoding));
+        let encoding = agreed(
+            "encoding",
+            self.encoding,
+            terms.as_ref().map(|t| t.encoding),
+        );
         let right = Right::new(
             self.scope.clone(),
             encoding.map_err(usage)?.unwrap_or_default(),

@@ -56,7 +56,20 @@ pub(crate) fn principal(kind: &str, name: &str) -> String {
     )
 }
 
+/// Every name that may show itself in a handshake.
+pub(crate) fn names(right: &Right) -> String {
+    let holders = right
+        .holders()
+        .iter()
+        .map(|holder| holder.sans.uri.to_string());
+    let base = right.base().iter().map(ToString::to_string);
+    let name = |name: String| format!("- {{san_type: URI, matcher: {{exact: \"{name}\"}}}}\n");
+    holders.chain(base).map(name).collect()
+}
+
 fn listed(items: &[String]) -> String {
-    let listed = items.iter().map(|item| fill("- {{item}}", &[("item", item)]));
+    let listed = items
+        .iter()
+        .map(|item| fill("- {{item}}", &[("item", item)]));
     listed.collect()
 }

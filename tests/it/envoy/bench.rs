@@ -243,9 +243,15 @@ impl Bench {
     /// Runs `drive.py` to its end: every check must be ok, and none of `wanted` may be missing.
     #[track_caller]
     pub(crate) fn drive(&self, line: &str, wanted: &[&str]) {
+        self.drive_by("drive", line, wanted);
+    }
+
+    /// The same with another script of `tests/envoy`.
+    #[track_caller]
+    pub(crate) fn drive_by(&self, script: &str, line: &str, wanted: &[&str]) {
         let ran = run(tool("python")
             .arg("-B")
-            .arg(repository("tests/envoy/drive.py"))
+            .arg(repository(&format!("tests/envoy/{script}.py")))
             .args(words(line))
             .current_dir(self.folder.path()));
         print!("{}", ran.stdout);

@@ -1,0 +1,1 @@
+//! Every printed form as a golden file.
