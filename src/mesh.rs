@@ -11,8 +11,14 @@
 
 mod address;
 mod bounds;
+mod consul;
 mod envoy;
 mod error;
+mod haproxy;
+mod istio;
+mod kubernetes;
+mod linkerd;
+mod nginx;
 mod promise;
 mod right;
 mod template;
@@ -20,8 +26,14 @@ mod terms;
 
 pub use crate::mesh::address::{Address, SocketPath, TextPath};
 pub use crate::mesh::bounds::{Bounds, LIFE_MAX, LIFE_MIN};
+pub use crate::mesh::consul::Consul;
 pub use crate::mesh::envoy::{Envoy, Form, Protocol, Side};
 pub use crate::mesh::error::MeshError;
+pub use crate::mesh::haproxy::HaProxy;
+pub use crate::mesh::istio::Istio;
+pub use crate::mesh::kubernetes::Label;
+pub use crate::mesh::linkerd::Linkerd;
+pub use crate::mesh::nginx::Nginx;
 pub use crate::mesh::promise::{Outlives, Promise, Tier};
 pub use crate::mesh::right::Right;
 pub use crate::mesh::terms::Terms;

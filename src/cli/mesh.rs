@@ -3,19 +3,33 @@
 //! Promises: standard output is the text alone, ready for a file; no server is asked.
 //! Refuses: to write files, and to print anything for options that contradict the catalogue.
 
+mod others;
 mod right;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::exit::{Exit, UsageError};
+use crate::cli::mesh::others::{Consul, HaProxy, Istio, Linkerd, Nginx};
 use crate::cli::mesh::right::RightOptions;
 use crate::cli::screen::Screen;
+use crate::identity::Subject;
 use crate::mesh::{self, Address, Form, MeshError, Protocol, Side, SocketPath, TextPath};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Print an Envoy for one scope, commented: RBAC, expiry, bounds, deny list, access log
     Envoy(Envoy),
+    /// Print Istio's resources for one scope, both sides: policy, credential, patches
+    Istio(Istio),
+    /// Print Linkerd's resources for one scope, at the server
+    Linkerd(Linkerd),
+    /// Print Consul's intentions for one folded scope
+    Consul(Consul),
+    /// Print what nginx can do for one scope, and say what it cannot
+    Nginx(Nginx),
+    /// Print a HAProxy for one scope, and say what it cannot
+    #[command(name = "haproxy")]
+    HaProxy(HaProxy),
 }
 
 #[derive(Args)]
@@ -36,7 +50,7 @@ pub(crate) struct Envoy {
     agent_socket: SocketPath,
     /// The server's SPIFFE ID: what a client expects, what a server shows; that of `--policy`
     #[arg(long, value_name = "SPIFFE_ID")]
-    service_id: Option<crate::identity::Subject>,
+    service_id: Option<Subject>,
     /// What it carries
     #[arg(long, value_enum, default_value = "http")]
     protocol: ProtocolWord,
@@ -83,7 +97,12 @@ enum FormWord {
 impl Verb {
     pub(crate) fn run(self, screen: &mut Screen) -> anyhow::Result<Exit> {
         let text = match self {
+            Self::Consul(consul) => consul.text()?,
             Self::Envoy(envoy) => envoy.text()?,
+            Self::HaProxy(haproxy) => haproxy.text()?,
+            Self::Istio(istio) => istio.text()?,
+            Self::Linkerd(linkerd) => linkerd.text()?,
+            Self::Nginx(nginx) => nginx.text()?,
         };
         screen.text(&text)?;
         Ok(Exit::Done)

@@ -12,7 +12,7 @@ use crate::identity::Subject;
 use crate::mesh::address::{Address, SocketPath, TextPath};
 use crate::mesh::bounds::Bounds;
 use crate::mesh::error::MeshError;
-use crate::mesh::promise::{Outlives, Promise, Tier};
+use crate::mesh::promise::{Outlives, Promise, RECIPE_MS, Tier};
 use crate::mesh::right::Right;
 use crate::mesh::template::fill;
 use crate::scope::Encoding;
@@ -398,6 +398,3 @@ impl Protocol {
         }
     }
 }
-
-/// What the recipe was measured to be late by, at most (facts of the mesh, 2.2).
-const RECIPE_MS: u64 = 50;

@@ -39,6 +39,9 @@ pub enum MeshError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A label that would select nothing, or break the text.
+    #[error("`{0}` is no label: write KEY=VALUE, such as `app=orders-db`")]
+    Label(String),
     /// A life that protem does not mint.
     #[error("an elevated SVID cannot live `{0}`: choose `5s` to `15m`, what scopes.toml says")]
     Life(Seconds),

@@ -136,6 +136,9 @@ fn rights(right: &Right) -> String {
     text
 }
 
+/// What the recipe was measured to be late by, at most.
+pub(crate) const RECIPE_MS: u64 = 50;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 //! Promises: each name is the whole SPIFFE ID that protem writes into the certificate.
 //! Refuses: a right of nobody, and names that no certificate can carry.
 
-use crate::identity::{Subject, TrustDomain};
+use crate::identity::Subject;
 use crate::mesh::{Bounds, MeshError};
 use crate::scope::{Encoding, Sans, Scope, SvidName};
 use crate::time::Seconds;
@@ -83,18 +83,6 @@ impl Right {
     pub(crate) fn base(&self) -> &[Subject] {
         &self.base
     }
-
-    /// The trust domains that a proxy must trust.
-    pub(crate) fn trust_domains(&self) -> Vec<&TrustDomain> {
-        let holders = self.holders.iter().map(|holder| &holder.subject);
-        let mut domains: Vec<_> = holders
-            .chain(&self.base)
-            .map(Subject::trust_domain)
-            .collect();
-        domains.sort_unstable_by_key(|domain| domain.as_str());
-        domains.dedup();
-        domains
-    }
 }
 
 impl Holder {
@@ -143,7 +131,7 @@ mod tests {
             panic!("one")
         };
         assert_eq!(holder.sans.uri.to_string(), format!("{web}/scope/db.read"));
-        assert_eq!((right.base().len(), right.trust_domains().len()), (1, 1));
+        assert_eq!(right.base().len(), 1);
     }
 
     #[test]

@@ -50,7 +50,6 @@ fn the_printed_self_test(stand: &Stand, name: &'static str, port: u16) {
         ("elevated-again", Some("db.read"), 200),
         ("base-again", None, 403),
         ("other", Some("db.write"), 400),
-        ("twice", Some("db.read\r\nx-protem-scope: db.read"), 400),
     ] {
         assert_eq!(http.get(&path(what), scope), status, "{name} {what}");
         if status == 400 {
