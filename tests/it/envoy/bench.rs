@@ -61,6 +61,13 @@ impl Bench {
         write_policy(&bench.path("policy"), change);
         bench.keep("protem", "dev --listen 127.0.0.1:0 --policy policy");
         bench.until_served();
+        // It listens before its first policy is in force, and says so when that is.
+        until("the first policy", || {
+            bench
+                .text("protem.out")
+                .contains("protem serves")
+                .then_some(())
+        });
         bench
     }
 
