@@ -206,6 +206,8 @@ mod tests {
             "protem agent fetch --socket unix:///run/a.sock --write d --hint scope/db.read",
             "protem agent write d --on-change true",
             "protem elevate db.read --socket a.sock --reason fire --wait",
+            "protem mesh envoy --scope a --subject spiffe://td/a --side server --upstream h:1",
+            "protem mesh nginx --scope a --subject spiffe://td/a --upstream [::1]:1",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -225,6 +227,9 @@ mod tests {
             "protem svid write --svid d --join-token T --out o",
             "protem --svid d --operator f token list",
             "protem elevate db.read --out e --once --wait --duration soon",
+            "protem mesh envoy --scope a --subject spiffe://td/a/scope/b --side server --upstream h:1",
+            "protem mesh envoy --scope A --subject spiffe://td/a --side server --upstream h:1",
+            "protem mesh linkerd --scope a --subject spiffe://td/a --target-port 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -30,8 +30,8 @@ impl Consul {
             return Err(MeshError::Encoding {
                 mesh: "Consul",
                 encoding: self.right.encoding(),
-                because: "its intentions match `/svc/<name>` to the end of the URI name, and nothing \
-                          after or beside it",
+                because: "its intentions match `/svc/<name>` to the end of the URI name, and \
+                          nothing after or beside it",
                 remedy: "`folded`",
             });
         }

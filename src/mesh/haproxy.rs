@@ -74,8 +74,8 @@ impl HaProxy {
             tier: Tier::Open,
             outlives: Outlives::Unbounded,
             because: format!(
-                "A request is refused a second after notAfter at the latest; an answer that runs is \
-                 not cut, and a tunnel ends when it was silent for {}.",
+                "A request is refused a second after notAfter at the latest; an answer that runs \
+                 is not cut, and a tunnel ends when it was silent for {}.",
                 bounds.connection()
             ),
             not_enforced: vec![

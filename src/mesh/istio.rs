@@ -5,14 +5,14 @@
 //! because Istio trusts them.
 //! Refuses: the `dns` encoding, which no principal of Istio sees.
 
-use crate::identity::Subject;
+use crate::identity::{SpiffeId, Subject};
 use crate::mesh::address::Address;
 use crate::mesh::bounds::Bounds;
 use crate::mesh::error::MeshError;
 use crate::mesh::kubernetes::{Label, Place};
 use crate::mesh::promise::{Outlives, Promise, RECIPE_MS, Tier};
 use crate::mesh::right::Right;
-use crate::mesh::template::fill;
+use crate::mesh::template::{fill, quoted};
 use crate::scope::Encoding;
 
 /// A scope in Istio, for both sides.
@@ -50,7 +50,8 @@ impl Istio {
         }
         let place = Place::of(&self.service, MESH)?;
         let title = format!(
-            "The scope `{}` at {} in Istio, sidecars on both sides; printed by `protem mesh istio`.",
+            "The scope `{}` at {} in Istio, sidecars on both sides; printed by `protem mesh \
+             istio`.",
             self.right.scope(),
             self.host,
         );
@@ -89,8 +90,8 @@ impl Istio {
             };
         }
         not_enforced.push(
-            "Who hears what the service says first: Istio's rules for TCP are asked at the client's \
-             first byte."
+            "Who hears what the service says first: Istio's rules for TCP are asked at the \
+             client's first byte."
                 .to_owned(),
         );
         Promise {
@@ -104,10 +105,8 @@ impl Istio {
     fn server(&self, place: &Place) -> String {
         let elevated = self.right.holders().iter().map(|holder| &holder.sans.uri);
         let base = self.right.base().iter().map(Subject::id);
-        let principals: String = elevated
-            .chain(base)
-            .map(|id| format!("- \"{}{}\"\n", id.trust_domain(), id.path()))
-            .collect();
+        let whole = |id: &SpiffeId| format!("{}{}", id.trust_domain(), id.path());
+        let principals = quoted(elevated.chain(base).map(whole));
         let bounds = self.right.bounds();
         let patches = if self.is_tcp {
             include_str!("istio/patches_tcp.yaml")

@@ -10,7 +10,7 @@ use crate::mesh::istio::labels;
 use crate::mesh::kubernetes::{Label, Place};
 use crate::mesh::promise::{Outlives, Promise, Tier};
 use crate::mesh::right::Right;
-use crate::mesh::template::fill;
+use crate::mesh::template::{fill, quoted};
 use crate::scope::Encoding;
 
 /// A scope in Linkerd, at the server.
@@ -50,8 +50,7 @@ impl Linkerd {
         );
         let elevated = self.right.holders().iter().map(|holder| &holder.sans.uri);
         let base = self.right.base().iter().map(Subject::id);
-        let identities = elevated.chain(base);
-        let identities: String = identities.map(|id| format!("- \"{id}\"\n")).collect();
+        let identities = quoted(elevated.chain(base).map(ToString::to_string));
         let text = fill(
             include_str!("linkerd/server.yaml"),
             &[
@@ -88,7 +87,8 @@ impl Linkerd {
                 "The client's side: Linkerd's proxy holds one certificate, its own; it cannot show \
                  an elevated one."
                     .to_owned(),
-                "No Linkerd was run; that identities match as whole URIs is from its code.".to_owned(),
+                "No Linkerd was run; that identities match as whole URIs is from its code."
+                    .to_owned(),
             ],
         }
     }

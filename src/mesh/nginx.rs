@@ -53,8 +53,8 @@ impl Nginx {
             tier: Tier::Open,
             outlives: Outlives::Unbounded,
             because: format!(
-                "A new connection is refused from notAfter on, a kept one takes its last request at \
-                 an age of {}; an answer that runs, or a WebSocket, runs on.",
+                "A new connection is refused from notAfter on, a kept one takes its last request \
+                 at an age of {}; an answer that runs, or a WebSocket, runs on.",
                 bounds.connection()
             ),
             not_enforced: vec![

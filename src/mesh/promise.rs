@@ -124,13 +124,14 @@ fn rights(right: &Right) -> String {
              that one still lets it in, whatever scope it is elevated for."
         }
         Encoding::Folded => {
-            "What an elevated identity loses: it is another service's name, so no rule for the base \
-             SPIFFE ID, the service account or its namespace's list of services lets it in. What it \
-             may do here is what this scope opens."
+            "What an elevated identity loses: it is another service's name, so no rule for the \
+             base SPIFFE ID or its service account lets it in. What it may do here is what this \
+             scope opens."
         }
         Encoding::Path => {
-            "What an elevated identity loses: it is another SPIFFE ID, so no exact rule for the base \
-             SPIFFE ID lets it in. Rules by prefix, namespace or service account (Istio) still do."
+            "What an elevated identity loses: it is another SPIFFE ID, so no exact rule for the \
+             base SPIFFE ID lets it in. Rules by prefix, namespace or service account (Istio) \
+             still do."
         }
     }));
     text

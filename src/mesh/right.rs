@@ -138,7 +138,7 @@ mod tests {
     fn nobodys_right_and_names_that_do_not_fit_are_refused() {
         let told = right(&[], Encoding::Path).unwrap_err().to_string();
         assert!(told.contains("--subject"), "{told}");
-        let long = format!("spiffe://{}/web", ["a".repeat(60); 4].join("."));
+        let long = format!("spiffe://{}/web", vec!["a".repeat(60); 4].join("."));
         let told = right(&[&long], Encoding::Dns).unwrap_err().to_string();
         assert!(told.contains("use a shorter scope"), "{told}");
     }

@@ -26,6 +26,15 @@ pub(crate) fn fill(template: &str, places: &[(&str, &str)]) -> String {
     text
 }
 
+/// A list in YAML, one quoted text an item.
+pub(crate) fn quoted(items: impl Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for item in items {
+        let _ = writeln!(text, "- \"{item}\"");
+    }
+    text
+}
+
 /// Comments of at most 100 columns at depth 0.
 pub(crate) fn comment(words: &str) -> String {
     comment_with("# ", "# ", words)

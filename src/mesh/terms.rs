@@ -86,7 +86,7 @@ fn servers(table: &toml::Table, scope: &Scope) -> Result<Vec<Subject>, MeshError
         .into_iter()
         .flatten()
         .filter_map(toml::Value::as_str)
-        .map(|server| server.parse())
+        .map(str::parse)
         .collect::<Result<_, _>>()
         .map_err(|told| wrong(scope, format!("`servers`: {told}")))
 }

@@ -6,5 +6,8 @@
 
 mod client;
 mod golden;
+mod istio;
+mod readme;
 mod server;
 mod stand;
+mod table;

@@ -108,7 +108,7 @@ impl Server {
             (None, _) => {
                 return Err(usage(MeshError::Missing {
                     what: "the server's SPIFFE ID",
-                    remedy: "`--service-id SPIFFE_ID`, or `--policy DIR` whose scope names one server",
+                    remedy: "`--service-id SPIFFE_ID`, or `--policy DIR` that names one server",
                 }));
             }
         };

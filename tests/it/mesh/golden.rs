@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::cli::{protem, stderr, stdout};
+use crate::envoy::bench::WEB;
 use crate::tools::{repository, run, tool};
 
 #[test]
@@ -270,16 +272,31 @@ fn print(line: &str) -> std::process::Output {
     protem(&repository(""), &words)
 }
 
-/// The documents of a golden file, read by Python.
-fn documents(name: &str) -> Vec<Value> {
+/// The documents of a golden file.
+pub(crate) fn documents(name: &str) -> Vec<Value> {
+    documents_of(&repository("tests/golden/mesh").join(name))
+}
+
+/// The documents of a file, read by Python.
+pub(crate) fn documents_of(file: &Path) -> Vec<Value> {
     let script = "import json, sys, yaml\n\
                   print(json.dumps([one for one in yaml.safe_load_all(open(sys.argv[1])) if one]))";
-    let file = repository("tests/golden/mesh").join(name);
     let told = run(tool("python").args(["-c", script]).arg(file)).expect_success();
     serde_json::from_str(&told).unwrap()
 }
 
-const WEB: &str = "spiffe://dev.protem.test/ns/demo/sa/web";
+/// The first value of this name, wherever it stands.
+pub(crate) fn field(value: &Value, name: &str) -> Option<Value> {
+    match value {
+        Value::Object(map) => map
+            .get(name)
+            .cloned()
+            .or_else(|| map.values().find_map(|inner| field(inner, name))),
+        Value::Array(list) => list.iter().find_map(|inner| field(inner, name)),
+        _ => None,
+    }
+}
+
 const SERVICE: &str = "--service-id spiffe://dev.protem.test/ns/demo/sa/db";
 const POD: &str = "--service-id spiffe://dev.protem.test/ns/demo/sa/db --target-port 8080";
 const UP: &str = "--upstream 127.0.0.1:8080";

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::stand::{Form, Stand};
+use super::stand::{BOUND, Form, Stand, WITH};
 use crate::envoy::EXPIRY;
 
 /// HTTP/1.1 and HTTP/2 with all that a holder could try, WebSocket, streams both ways, gRPC's
@@ -31,7 +31,7 @@ fn printed_servers_end_http_with_the_certificate() {
             let line = format!("expiry {line}");
             stand.bench.drive_by("mesh", &line, &EXPIRY);
         });
-        scope.spawn(|| http_kinds(&stand, told, "told", &end));
+        scope.spawn(|| stand.http_kinds(&format!("{} {end}", to(told, "told"))));
         scope.spawn(|| {
             let line = format!("grpc {} --elevated elevated {end}", to(calls, "calls"));
             stand
@@ -48,7 +48,7 @@ fn a_scope_in_a_dns_name_ends_as_well() {
     let http = stand.behind("http", "http");
     let port = stand.envoy(("server", "db"), http, Form::Bootstrap, "--side server");
     let end = stand.elevate("elevated");
-    http_kinds(&stand, port, "server", &end);
+    stand.http_kinds(&format!("{} {end}", to(port, "server")));
 }
 
 #[test]
@@ -69,27 +69,10 @@ fn a_folded_scope_is_let_in_by_its_name_and_raw_tcp_ends_by_its_age() {
     });
 }
 
-fn http_kinds(stand: &Stand, port: u16, name: &str, end: &str) {
-    let line = format!("http {} {WITH} {BOUND} {end}", to(port, name));
-    stand.bench.drive_by("mesh", &line, &HTTP);
-}
-
 fn to(port: u16, name: &str) -> String {
     format!("--server 127.0.0.1:{port} --bundle web/bundle.pem --log {name}.log")
 }
 
-const WITH: &str = "--base web --elevated elevated --right ops";
-/// 0.45 of 20 s, less the drain and the margin.
-const BOUND: &str = "--bound-ms 6000";
-const HTTP: [&str; 7] = [
-    "aged",
-    "base_svid",
-    "duplex_ends",
-    "late_refused",
-    "right_svid",
-    "websocket_ends",
-    "websocket_h2_ends",
-];
 const TCP: [&str; 5] = [
     "base_svid",
     "elevated_svid",

@@ -101,6 +101,12 @@ impl Stand {
         bench.start_envoy_on(name, &path)
     }
 
+    /// All that `mesh.py http` tries against the Envoy that these options lead to.
+    pub(crate) fn http_kinds(&self, to: &str) {
+        let line = format!("http {to} {WITH} {BOUND}");
+        self.bench.drive_by("mesh", &line, &HTTP);
+    }
+
     /// What a control plane would send lies in two files; the rest is the proxy's own.
     fn bootstrap_of(&self, name: &str, text: &str) -> PathBuf {
         let documents: Vec<_> = text.split("\n---\n").collect();
@@ -134,3 +140,15 @@ impl Stand {
 
 /// Long enough that a connection may live for 6 s.
 pub(crate) const LIFE: &str = "20s";
+pub(crate) const WITH: &str = "--base web --elevated elevated --right ops";
+/// 0.45 of 20 s, less the drain and the margin.
+pub(crate) const BOUND: &str = "--bound-ms 6000";
+const HTTP: [&str; 7] = [
+    "aged",
+    "base_svid",
+    "duplex_ends",
+    "late_refused",
+    "right_svid",
+    "websocket_ends",
+    "websocket_h2_ends",
+];
