@@ -24,7 +24,7 @@ fn a_printed_client_shows_what_a_request_asks_for_and_never_anything_else() {
         stand.envoy((name, "web"), server, form, more)
     };
     let (own, told) = (client("own", Form::Bootstrap), client("told", Form::Xds));
-    bench.elevate("db.read", "50s");
+    let id = bench.elevate("db.read", "5m");
     thread::scope(|scope| {
         for (name, port) in [("own", own), ("told", told)] {
             let stand = &stand;
@@ -33,7 +33,39 @@ fn a_printed_client_shows_what_a_request_asks_for_and_never_anything_else() {
                 renewal_is_no_outage(stand, name, port);
             });
         }
+        scope.spawn(|| the_self_test_has_teeth(&stand, server));
     });
+    let mut http = Http::connect(own);
+    assert_eq!(http.get("/denied", Some("db.read")), 200);
+    bench.protem(&format!("elevation revoke {id} --reason test"));
+    until("the first denial", || {
+        (http.get("/denied", Some("db.read")) != 200).then_some(())
+    });
+    let denied = bench.seen_as("/denied", 403);
+    assert!(denied.is_in_time(), "by the deny list: {denied:?}");
+    assert_eq!(denied.peer, format!("{WEB}/scope/db.read"));
+}
+
+/// With the one wrong word the second answer names the elevated identity: the test would tell.
+fn the_self_test_has_teeth(stand: &Stand, server: u16) {
+    let text = stand.print(("loose", "web"), server, Form::Bootstrap, "--side client");
+    let word = "factory_key: envoy.hashable_string";
+    assert_eq!(text.matches(word).count(), 1);
+    let path = stand.write(
+        "loose.yaml",
+        &text.replace(word, "factory_key: envoy.string"),
+    );
+    let mut http = Http::connect(stand.bench.start_envoy_on("loose", &path));
+    until("the first answer 200", || {
+        (http.get("/loose/first", Some("db.read")) == 200).then_some(())
+    });
+    assert_eq!(
+        http.get("/loose/base", None),
+        200,
+        "a base request rode along"
+    );
+    let seen = stand.bench.seen("/loose/base", 1);
+    assert_eq!(seen[0].peer, format!("{WEB}/scope/db.read"));
 }
 
 /// What the head of the text says to try: elevated, then base, by each Envoy's own log.

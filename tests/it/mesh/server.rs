@@ -59,8 +59,11 @@ fn a_folded_scope_is_let_in_by_its_name_and_raw_tcp_ends_by_its_age() {
     let server = |name, form| stand.envoy((name, "db"), tcp, form, "--side server --protocol tcp");
     let own = server("own", Form::Bootstrap);
     let told = server("told", Form::Xds);
+    let http = stand.behind("http", "http");
+    let http = stand.envoy(("requests", "db"), http, Form::Bootstrap, "--side server");
     let end = stand.elevate("elevated");
     thread::scope(|scope| {
+        scope.spawn(|| stand.http_kinds(&format!("{} {end}", to(http, "requests"))));
         for (port, name) in [(own, "own"), (told, "told")] {
             let line = format!("tcp {} {WITH} {BOUND} {end}", to(port, name));
             let stand = &stand;

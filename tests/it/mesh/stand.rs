@@ -80,6 +80,22 @@ impl Stand {
         form: Form,
         more: &str,
     ) -> u16 {
+        let text = self.print((name, host), upstream, form, more);
+        let path = match form {
+            Form::Bootstrap => self.write(&format!("{name}.yaml"), &text),
+            Form::Xds => self.bootstrap_of(name, &text),
+        };
+        self.bench.start_envoy_on(name, &path)
+    }
+
+    /// Prints an Envoy of this name, for this host's agent.
+    pub(crate) fn print(
+        &self,
+        (name, host): (&str, &str),
+        upstream: u16,
+        form: Form,
+        more: &str,
+    ) -> String {
         let bench = &self.bench;
         let word = match form {
             Form::Bootstrap => "bootstrap",
@@ -87,18 +103,13 @@ impl Stand {
         };
         let socket = bench.sds_socket(host);
         let log = bench.path(&format!("{name}.log"));
-        let text = bench.protem(&format!(
+        bench.protem(&format!(
             "mesh envoy --scope db.read --policy policy --subject {WEB} --base-rights {OPS} \
              --listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream 127.0.0.1:{upstream} \
              --agent-socket {} --access-log {} --form {word} {more}",
             socket.display(),
             log.display(),
-        ));
-        let path = match form {
-            Form::Bootstrap => self.write(&format!("{name}.yaml"), &text),
-            Form::Xds => self.bootstrap_of(name, &text),
-        };
-        bench.start_envoy_on(name, &path)
+        ))
     }
 
     /// All that `mesh.py http` tries against the Envoy that these options lead to.
@@ -131,7 +142,7 @@ impl Stand {
         self.write(&format!("{name}.yaml"), &text)
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.bench.path(name);
         fs::write(&path, text).unwrap();
         path
