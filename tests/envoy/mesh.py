@@ -99,7 +99,7 @@ def tcp(arguments, report):
         words = one_byte(target, contexts[name])
         report.check(f"{name}_svid", repr(wanted), repr(words), words == wanted)
     # Begun while the certificate lives, so that its age ends it after notAfter.
-    wait_until(end_s - 1)
+    wait_until(end_s - LATE_START_S)
     with target.connect(contexts["elevated"]) as link:
         link.settimeout(GIVE_UP_S + arguments.bound_ms / 1000)
         kept = until_cut(link)

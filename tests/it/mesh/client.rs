@@ -2,6 +2,8 @@
 //!
 //! Both Envoys are printed; the server's own log tells who came.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::thread;
 
 use super::stand::{Form, LIFE, Stand};
@@ -34,6 +36,7 @@ fn a_printed_client_shows_what_a_request_asks_for_and_never_anything_else() {
             });
         }
         scope.spawn(|| the_self_test_has_teeth(&stand, server));
+        scope.spawn(|| a_websocket_ends_with_the_certificate(&stand, own));
     });
     let mut http = Http::connect(own);
     assert_eq!(http.get("/denied", Some("db.read")), 200);
@@ -101,6 +104,34 @@ fn the_printed_self_test(stand: &Stand, name: &'static str, port: u16) {
     }
 }
 
+/// From the application through both Envoys, over HTTP/2 between them: the pool's bound does not
+/// cut it, the certificate does.
+fn a_websocket_ends_with_the_certificate(stand: &Stand, port: u16) {
+    let mut http = Http::connect(port);
+    until("the first answer 200", || {
+        (http.get("/ws-first", Some("db.read")) == 200).then_some(())
+    });
+    let mut link = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = "GET /ws HTTP/1.1\r\nhost: db\r\nx-protem-scope: db.read\r\n\
+                connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    link.write_all(head.as_bytes()).unwrap();
+    let mut all = Vec::new();
+    // Its end may be a reset.
+    let _ = link.read_to_end(&mut all);
+    let text = String::from_utf8_lossy(&all);
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    assert!(text.ends_with('.'), "{text}");
+    let seen = stand.bench.seen("/ws", 2);
+    let seen = seen.last().unwrap();
+    let lines = stand.bench.logged("server");
+    let line = lines.iter().find(|line| line["path"] == "/ws").unwrap();
+    assert_eq!(line["flags"], "UMSDR", "{line}");
+    let length = line["duration_ms"].as_i64().unwrap();
+    assert!(length > 6_000, "longer than the pool's bound: {line}");
+    assert!(seen.start_ms + length < seen.not_after_ms + 1_000, "{line}");
+}
+
 /// The pool gives its connections up before their certificate ends: over a whole life of one
 /// and its renewal, nothing is denied.
 fn renewal_is_no_outage(stand: &Stand, name: &str, port: u16) {
@@ -145,16 +176,15 @@ fn a_printed_tcp_client_opens_with_the_elevated_svid_and_ends_by_its_age() {
         if lines().iter().any(aged) {
             return Some(());
         }
-        let mut link = std::net::TcpStream::connect(("127.0.0.1", client)).unwrap();
-        std::io::copy(&mut link, &mut std::io::sink()).ok();
+        let mut link = TcpStream::connect(("127.0.0.1", client)).unwrap();
+        io::copy(&mut link, &mut io::sink()).ok();
         None
     });
     assert!(lines().iter().all(|line| line.0 != WEB), "never as base");
 }
 
 fn first_byte(port: u16) -> Option<u8> {
-    use std::io::Read as _;
-    let mut link = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut link = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut byte = [0];
     (link.read(&mut byte).ok()? == 1).then_some(byte[0])
 }
