@@ -59,6 +59,7 @@ mod limits;
 mod lint;
 mod live;
 mod manual;
+mod mesh;
 mod observability;
 mod openapi;
 mod openssl_csr;
