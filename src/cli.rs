@@ -18,6 +18,7 @@ mod elevation;
 mod entry;
 mod exit;
 mod keep;
+mod mesh;
 mod minting;
 mod paging;
 mod policy;
@@ -90,6 +91,9 @@ enum Noun {
     /// Who may hold which scope
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// What a mesh needs so that the end of a right is one
+    #[command(subcommand)]
+    Mesh(mesh::Verb),
     /// Whether the server mints
     #[command(subcommand)]
     Minting(minting::Verb),
@@ -162,6 +166,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Elevate(args) => args.run(reach, screen).await,
         Noun::Elevation(verb) => verb.run(reach, screen).await,
         Noun::Entry(verb) => verb.run(reach, screen).await,
+        Noun::Mesh(verb) => verb.run(screen),
         Noun::Minting(verb) => verb.run(reach, screen).await,
         Noun::Policy(verb) => verb.run(reach, screen).await,
         Noun::Restore(args) => args.run(reach, screen),

@@ -39,6 +39,7 @@
 //! | doors | [`client`] | the same door from outside |
 //! | doors | [`keyset`] | the keys of token issuers, from files and over the net |
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
+//! | root | [`mesh`] | what makes an end true in a mesh: its configuration, looked at |
 //! | root | [`agent`] | on each host: attests local callers, keeps their SVIDs, hands them over |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
 //! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
@@ -95,6 +96,7 @@ pub mod keyset;
 pub mod lifecycle;
 #[cfg(any(doc, doctest))]
 pub mod manual;
+pub mod mesh;
 pub mod metric;
 pub mod pki;
 pub mod policy;
