@@ -58,6 +58,7 @@ mod limits;
 mod lint;
 mod live;
 mod manual;
+mod mesh_lint;
 mod observability;
 mod openapi;
 mod openssl_csr;

@@ -14,7 +14,7 @@ use crate::cli::exit::{Exit, UsageError};
 use crate::cli::screen::Screen;
 use crate::mesh::lint::{Catalogue, FILE_BYTES_MAX, Json, Severity, Text, lint, sarif, told};
 
-/// Reads Envoy bootstraps, /config_dump, and the YAML of Istio, Linkerd and Consul, offline. Files
+/// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline. Files
 /// that are in force together are named together.
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -59,15 +59,17 @@ impl Lint {
         let mut paths = Vec::new();
         for file in &self.files {
             if file.is_dir() {
-                collect(file, self.recursive, DEPTH_MAX, &mut paths)?;
+                let mut found = Vec::new();
+                collect(file, self.recursive, DEPTH_MAX, &mut found)?;
+                paths.extend(found.into_iter().map(|path| (path, false)));
             } else {
-                paths.push(file.clone());
+                paths.push((file.clone(), true));
             }
         }
         let mut texts: Vec<Text> = Vec::new();
         let mut bytes = 0_usize;
-        for path in &paths {
-            let text = read(path)?;
+        for (path, meant) in paths {
+            let text = read(&path)?;
             bytes = bytes.saturating_add(text.len());
             if BYTES_MAX < bytes {
                 let words = format!("the files have more than {BYTES_MAX} bytes together");
@@ -75,7 +77,7 @@ impl Lint {
             }
             let name = path.display().to_string();
             if !texts.iter().any(|one| one.name == name) {
-                texts.push(Text { name, text });
+                texts.push(Text { name, text, meant });
             }
         }
         Ok(texts)

@@ -1,4 +1,4 @@
-//! Rules on Envoy: bootstraps, files of dynamic configuration, dumps, and what an EnvoyFilter
+//! Rules on Envoy: bootstraps, files of dynamic configuration, dumps, and what an `EnvoyFilter`
 //! patches in.
 //!
 //! Parts are known by their shape and type wherever they stand, so that a dump, a bootstrap and a

@@ -36,6 +36,8 @@ pub struct Report {
     pub files: usize,
     /// How many documents, proxies' or a mesh's, rules were asked of.
     pub documents: usize,
+    /// How many files of directories cannot be read and speak of no mesh.
+    pub passed_over: usize,
 }
 
 impl Report {

@@ -1,4 +1,4 @@
-//! Rules on Istio's own resources. What an EnvoyFilter patches in, the rules on Envoy look at too.
+//! Rules on Istio's own resources. What an `EnvoyFilter` patches in, the rules on Envoy look at too.
 //!
 //! Resources belong together by namespace: those of the root namespace are in force everywhere.
 //!

@@ -2,7 +2,7 @@
 //!
 //! Linkerd's server takes the first SAN for the client's identity and compares a SPIFFE ID whole.
 //!
-//! Refuses: HTTPRoute and its like: they choose requests, not identities.
+//! Refuses: `HTTPRoute` and its like: they choose requests, not identities.
 
 use crate::mesh::lint::Named;
 use crate::mesh::lint::finding::Findings;

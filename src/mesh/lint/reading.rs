@@ -44,7 +44,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Read, Unreadable> {
     for next in Parser::new_from_str_with_options(&text, options) {
         let (event, span) = next.map_err(|error| Unreadable {
             line: error.marker().line().max(1),
-            words: error.info().to_string(),
+            words: error.info(),
         })?;
         composer.take(event, span.start.line().max(1))?;
     }
@@ -192,12 +192,11 @@ impl Composer {
             }));
         };
         let parent = open.id;
-        let (step, line) = match open.key.take() {
-            Some((key, line)) => (Step::Key(key), line),
-            None => {
-                open.items += 1;
-                (Step::Item(open.items - 1), line)
-            }
+        let (step, line) = if let Some((key, line)) = open.key.take() {
+            (Step::Key(key), line)
+        } else {
+            open.items += 1;
+            (Step::Item(open.items - 1), line)
         };
         let id = self.tree.add(Node {
             parent: Some(parent),
@@ -381,6 +380,8 @@ const TWICE_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::mesh::lint::tree::At;
 
@@ -423,7 +424,7 @@ mod tests {
         let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
         for level in 1..12 {
             let alias = format!("*a{},", level - 1).repeat(10);
-            text.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
+            let _ = writeln!(text, "a{level}: &a{level} [{alias}]");
         }
         let error = read("f", &text).unwrap_err();
         assert!(error.words.contains("aliases"), "{error}");

@@ -63,6 +63,10 @@ fn summary(report: &Report) -> String {
     if 0 < report.allowed {
         let _ = write!(text, "; {} allowed by comments", report.allowed);
     }
+    if 0 < report.passed_over {
+        let words = "passed over: neither YAML nor of a mesh";
+        let _ = write!(text, "; {} {words}", number(report.passed_over, "file"));
+    }
     text
 }
 
@@ -81,6 +85,7 @@ pub struct Json<'a> {
     allowed: usize,
     files: usize,
     documents: usize,
+    passed_over: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +122,7 @@ impl<'a> From<&'a Report> for Json<'a> {
             allowed: report.allowed,
             files: report.files,
             documents: report.documents,
+            passed_over: report.passed_over,
         }
     }
 }

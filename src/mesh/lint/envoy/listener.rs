@@ -107,7 +107,7 @@ fn is_authorised_elsewhere(chain: At<'_>) -> bool {
     chain.everything().any(|at| {
         let discovered = at.field("config_discovery").is_some_and(|discovery| {
             let mut kinds = discovery.list("type_urls").filter_map(At::text);
-            kinds.any(|kind| kind.ends_with(".RBAC"))
+            kinds.any(|kind| kind.rsplit('.').next() == Some("RBAC"))
         });
         let deny_list = at
             .word("name")

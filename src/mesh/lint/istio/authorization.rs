@@ -1,4 +1,4 @@
-//! Rules on AuthorizationPolicy: whom `principals` let in, and what enforces them in a sidecar.
+//! Rules on `AuthorizationPolicy`: whom `principals` let in, and what enforces them in a sidecar.
 
 use super::Resource;
 use crate::mesh::lint::finding::Findings;

@@ -1,4 +1,4 @@
-//! Rules on DestinationRule: how an elevated SVID goes out, and what the server makes of it.
+//! Rules on `DestinationRule`: how an elevated SVID goes out, and what the server makes of it.
 
 use super::Resource;
 use crate::mesh::lint::finding::Findings;
@@ -110,8 +110,7 @@ fn namespace_of<'a>(host: &'a str, own: &'a str) -> Option<&'a str> {
     let _service = parts.next()?;
     match (parts.next(), parts.next(), parts.next()) {
         (None, ..) => Some(own),
-        (Some(namespace), None, _) => Some(namespace),
-        (Some(namespace), Some("svc"), _) => Some(namespace),
+        (Some(namespace), None | Some("svc"), _) => Some(namespace),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Rules on time: what ends a connection that outlives its certificate (PM3xx).
+//! Rules on time: what ends a connection that outlives its certificate (`PM3xx`).
 
 use super::{Rule, error, note, warning};
 

@@ -1,4 +1,4 @@
-//! Rules on the side that shows an elevated SVID (PM4xx).
+//! Rules on the side that shows an elevated SVID (`PM4xx`).
 
 use super::{Rule, error, warning};
 

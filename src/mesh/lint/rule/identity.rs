@@ -1,4 +1,4 @@
-//! Rules on names: whom a rule lets in beside those it means (PM2xx).
+//! Rules on names: whom a rule lets in beside those it means (`PM2xx`).
 //!
 //! Refuses: rules on one mesh alone; those are in `meshes`.
 

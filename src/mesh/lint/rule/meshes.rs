@@ -1,4 +1,4 @@
-//! Rules on Istio (PM5xx), Linkerd (PM6xx) and Consul (PM7xx).
+//! Rules on Istio (`PM5xx`), Linkerd (`PM6xx`) and Consul (`PM7xx`).
 
 use super::{Rule, error, warning};
 

@@ -1,4 +1,4 @@
-//! Rules on handshakes: who is let in to be asked at all (PM1xx).
+//! Rules on handshakes: who is let in to be asked at all (`PM1xx`).
 //!
 //! Refuses: rules on names; those are in `identity`.
 
