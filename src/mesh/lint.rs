@@ -55,6 +55,7 @@ pub fn lint(texts: &[Text], catalogue: Option<&Catalogue>) -> Report {
     let (trees, passed_over) = read(texts, &mut findings);
     let documents = documents(&trees);
     let run = Run {
+        catalogue,
         scoped: catalogue.is_some() || documents.iter().any(|one| speaks_of_scope(*one)),
     };
     let mut known = 0;
@@ -68,23 +69,31 @@ pub fn lint(texts: &[Text], catalogue: Option<&Catalogue>) -> Report {
     if let Some(catalogue) = catalogue {
         catalogue.compare(&named, &mut findings);
     }
-    let text_of = |name: &str| {
-        let mut texts = texts.iter();
-        texts.find(|text| text.name == name).map(|text| &*text.text)
-    };
     Report {
         files: texts.len(),
         documents: known,
         passed_over,
-        ..findings.report(text_of)
+        ..findings.report(texts)
     }
 }
 
 /// What all rules of a run know.
-struct Run {
+struct Run<'a> {
+    catalogue: Option<&'a Catalogue>,
     /// Whether anything here speaks of scopes: rules on what only an elevated name can do are
     /// silent where there are none.
     scoped: bool,
+}
+
+impl Run<'_> {
+    /// The longest life of a connection that shows a secret, in milliseconds: half of the life of
+    /// its SVIDs, at most half of the longest life there is.
+    fn pool_ms_longest(&self, secret: Option<&str>) -> u64 {
+        let catalogue = self.catalogue;
+        let life = catalogue.and_then(|catalogue| catalogue.svid_life(secret));
+        let life = life.map_or(SVID_LIFE_S_MAX, |life| u64::from(life.count()));
+        life.min(SVID_LIFE_S_MAX) * 500
+    }
 }
 
 /// The elevated names that rules hold, each at its place.
@@ -153,6 +162,8 @@ const MESHES: [&str; 6] = [
     "static_resources",
 ];
 
+/// The longest life of an elevated SVID.
+const SVID_LIFE_S_MAX: u64 = 900;
 /// A SPIFFE ID is no longer; longer texts are scripts and certificates.
 const NAME_BYTES_MAX: usize = 2048;
 

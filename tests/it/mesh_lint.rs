@@ -1,8 +1,9 @@
 //! The linter of meshes before a corpus: each planted hole is found at its line and nothing else
 //! is, and clean files are silent.
 //!
-//! A planted file is named `<rule>-<line>-<what>`. After a wanted change write the golden file anew
-//! with `PROTEM_WRITE_FINDINGS=1 cargo test --test it mesh_lint`, and read the difference.
+//! A planted file is named `<rule>-<line>-<what>`. After a wanted change write the golden file and
+//! the page of rules anew with `PROTEM_WRITE_FINDINGS=1 cargo test --test it mesh_lint`, and read
+//! the difference.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -127,12 +128,28 @@ fn findings_are_as_written_down() {
             writeln!(page, "  at {place}").unwrap();
         }
     }
-    let golden = repository("tests/golden/mesh_findings.txt");
-    if std::env::var_os("PROTEM_WRITE_FINDINGS").is_some() {
-        fs::write(&golden, &page).unwrap();
+    compare("tests/golden/mesh_findings.txt", &page);
+}
+
+#[test]
+fn the_page_of_rules_is_as_the_code_says() {
+    let mut page = RULES_HEAD.to_owned();
+    for rule in rules() {
+        let (id, name, severity) = (rule.id, rule.name, rule.severity);
+        writeln!(page, "\n## {id}: {name} ({severity})\n").unwrap();
+        writeln!(page, "{}\n\n{}", rule.attack, rule.remedy).unwrap();
     }
-    let written = fs::read_to_string(&golden).unwrap_or_default();
-    assert!(written == page, "tests/golden/mesh_findings.txt: {page}");
+    compare("deploy/mesh-rules.md", &page);
+}
+
+/// Compares a written page, or writes it.
+fn compare(path: &str, page: &str) {
+    let file = repository(path);
+    if std::env::var_os("PROTEM_WRITE_FINDINGS").is_some() {
+        fs::write(&file, page).unwrap();
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == page, "{path} should be:\n{page}");
 }
 
 #[test]
@@ -219,3 +236,11 @@ fn the_exit_code_tells_a_pipeline() {
     let log: Value = serde_json::from_str(&log).unwrap();
     assert_eq!(log["runs"][0]["results"][0]["ruleId"], "PM106");
 }
+
+const RULES_HEAD: &str = "\
+# What `protem mesh lint` looks for
+
+Written from the code by `tests/it/mesh_lint.rs`. Each rule: what happens through the hole, and what
+closes it. An id keeps its meaning for ever. A finding is allowed by a comment in its line or in the
+line above, with the reason: `# protem: allow PM104 health checks only`.
+";

@@ -4,6 +4,7 @@
 //! on every machine; links are not followed inside a directory.
 //! Refuses: more files and bytes than a person can mean: a mistyped `/` must not read a disk.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use crate::cli::exit::{Exit, UsageError};
 use crate::cli::screen::Screen;
 use crate::mesh::lint::{Catalogue, FILE_BYTES_MAX, Json, Severity, Text, lint, sarif, told};
 
-/// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline. Files
-/// that are in force together are named together.
+/// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline.
+/// Files that are in force together are named together.
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Lint {
@@ -67,6 +68,7 @@ impl Lint {
             }
         }
         let mut texts: Vec<Text> = Vec::new();
+        let mut known = BTreeSet::new();
         let mut bytes = 0_usize;
         for (path, meant) in paths {
             let text = read(&path)?;
@@ -76,7 +78,7 @@ impl Lint {
                 return Err(UsageError(words).into());
             }
             let name = path.display().to_string();
-            if !texts.iter().any(|one| one.name == name) {
+            if known.insert(name.clone()) {
                 texts.push(Text { name, text, meant });
             }
         }

@@ -4,7 +4,7 @@
 //! agree with.
 //! Refuses: to check the rest; `protem policy check` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -14,6 +14,7 @@ use crate::mesh::lint::name::Elevated;
 use crate::mesh::lint::rule::identity::{ENCODED_OTHERWISE, UNGUARDED, UNKNOWN_SCOPE};
 use crate::mesh::lint::tree::At;
 use crate::scope::{Encoding, Scope};
+use crate::time::Seconds;
 
 /// The scopes that exist.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Catalogue {
 struct Entry {
     line: usize,
     encoding: Option<Encoding>,
+    svid_life: Option<Seconds>,
+    on_demand: bool,
 }
 
 /// The catalogue cannot be read.
@@ -48,6 +51,9 @@ struct File {
 #[derive(Deserialize)]
 struct Row {
     encoding: Option<String>,
+    svid_life: Option<String>,
+    #[serde(default)]
+    on_demand: bool,
 }
 
 impl Catalogue {
@@ -64,12 +70,31 @@ impl Catalogue {
             let encoding = row.encoding.and_then(|word| word.parse().ok());
             let scope = name.get_ref().parse();
             let scope = scope.map_err(|_| CatalogueError::Name(name.into_inner()))?;
-            scopes.insert(scope, Entry { line, encoding });
+            let entry = Entry {
+                line,
+                encoding,
+                svid_life: row.svid_life.and_then(|text| text.parse().ok()),
+                on_demand: row.on_demand,
+            };
+            scopes.insert(scope, entry);
         }
         Ok(Self {
             file: file.to_owned(),
             scopes,
         })
+    }
+
+    /// The shortest life of the SVIDs that go out under a secret's name; of those that proxies may
+    /// ask for when none is named.
+    pub(super) fn svid_life(&self, secret: Option<&str>) -> Option<Seconds> {
+        let of = |(scope, entry): (&Scope, &Entry)| {
+            let meant = match secret {
+                Some(secret) => secret.rsplit('/').next() == Some(scope.as_str()),
+                None => entry.on_demand,
+            };
+            entry.svid_life.filter(|_| meant)
+        };
+        self.scopes.iter().filter_map(of).min()
     }
 
     /// Compares the scopes that exist with those that rules name.
@@ -94,8 +119,9 @@ impl Catalogue {
                 Some(_) => {}
             }
         }
+        let guarded: BTreeSet<&Scope> = named.iter().map(|(elevated, _)| &elevated.scope).collect();
         for (scope, entry) in &self.scopes {
-            if !named.iter().any(|(elevated, _)| elevated.scope == *scope) {
+            if !guarded.contains(scope) {
                 let words = format!("no rule in these files names scope `{scope}`");
                 let place = format!("scope.\"{scope}\"");
                 findings.tell_line(&UNGUARDED, &self.file, entry.line, place, words);

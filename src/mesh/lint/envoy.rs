@@ -13,6 +13,8 @@ mod mapper;
 mod rbac;
 mod trust;
 
+use std::collections::BTreeSet;
+
 use crate::mesh::lint::finding::Findings;
 use crate::mesh::lint::rule::trust::IN_PLACE;
 use crate::mesh::lint::tree::{At, Tree};
@@ -21,7 +23,7 @@ use crate::mesh::lint::{Named, Run};
 /// Asks all rules of a file; how many documents are Envoy's own.
 pub(super) fn lint<'a>(
     tree: &'a Tree,
-    run: &Run,
+    run: &Run<'_>,
     findings: &mut Findings,
     named: &mut Named<'a>,
 ) -> usize {
@@ -30,8 +32,9 @@ pub(super) fn lint<'a>(
         let own = OWN.iter().any(|name| document.field(name).is_some());
         known += usize::from(own);
         for root in roots(document) {
+            let bounded = cluster::bounded_by_proxies(root);
             for at in root.everything() {
-                look(at, run, findings, named);
+                look(at, &bounded, run, findings, named);
             }
             mapper::lint(root, findings);
         }
@@ -39,7 +42,13 @@ pub(super) fn lint<'a>(
     known
 }
 
-fn look<'a>(at: At<'a>, run: &Run, findings: &mut Findings, named: &mut Named<'a>) {
+fn look<'a>(
+    at: At<'a>,
+    bounded: &BTreeSet<&str>,
+    run: &Run<'_>,
+    findings: &mut Findings,
+    named: &mut Named<'a>,
+) {
     if !at.is_map() {
         return;
     }
@@ -50,7 +59,10 @@ fn look<'a>(at: At<'a>, run: &Run, findings: &mut Findings, named: &mut Named<'a
         filter.lint(run, findings, named);
     }
     if cluster::presents(at) {
-        cluster::lint(at, findings);
+        cluster::lint(at, bounded, run, findings);
+    }
+    if let Some(mutation) = typed(at, ".HeaderMutation") {
+        http::written(mutation, findings);
     }
     trust::lint(at, findings, named);
     if let Some(source) = at.field("path_config_source")

@@ -4,9 +4,10 @@
 //! allows is counted and not told; an allowance without a reason is itself a finding.
 //! Refuses: to let a comment allow more than its own line and the next one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::mesh::lint::Text;
 use crate::mesh::lint::rule::{Rule, Severity, UNREASONED};
 use crate::mesh::lint::tree::At;
 
@@ -99,19 +100,28 @@ impl Findings {
         }
     }
 
-    /// The findings in order, without those that comments allow. `text` gives the text of a file.
-    pub(super) fn report<'a>(mut self, text: impl Fn(&str) -> Option<&'a str>) -> Report {
+    /// The findings in order, without those that comments in the texts allow.
+    pub(super) fn report(mut self, texts: &[Text]) -> Report {
         let key = |finding: &Finding| {
             let (line, id) = (finding.line, finding.rule.id);
             (finding.file.clone(), line, id, finding.place.clone())
         };
-        self.all.sort_by_key(key);
+        self.all.sort_by_cached_key(key);
         self.all.dedup_by_key(|finding| key(finding));
+        let texts: BTreeMap<&str, &str> = texts
+            .iter()
+            .filter(|text| text.text.contains(ALLOW))
+            .map(|text| (&*text.name, &*text.text))
+            .collect();
         let mut report = Report::default();
         let mut unreasoned = BTreeSet::new();
+        let mut open: (Arc<str>, Vec<&str>) = ("".into(), Vec::new());
         for finding in self.all {
-            let lines = text(&finding.file).unwrap_or_default();
-            match allowance(lines, finding.line, finding.rule.id) {
+            if open.0 != finding.file {
+                let text = texts.get(&*finding.file).copied().unwrap_or_default();
+                open = (finding.file.clone(), text.lines().collect());
+            }
+            match allowance(&open.1, finding.line, finding.rule.id) {
                 Allowance::None => report.findings.push(finding),
                 Allowance::Reasoned => report.allowed += 1,
                 Allowance::Bare(line) => {
@@ -129,7 +139,7 @@ impl Findings {
                 words: "this allowance gives no reason".to_owned(),
             });
         }
-        report.findings.sort_by_key(key);
+        report.findings.sort_by_cached_key(key);
         report
     }
 }
@@ -142,13 +152,11 @@ enum Allowance {
 }
 
 /// Looks for `# protem: allow PM101 reason` in the line of a finding and in the one above it.
-fn allowance(text: &str, line: usize, id: &str) -> Allowance {
-    let first = line.saturating_sub(1).max(1);
-    for (number, text) in (1..)
-        .zip(text.lines())
-        .skip(first - 1)
-        .take(line - first + 1)
-    {
+fn allowance(lines: &[&str], line: usize, id: &str) -> Allowance {
+    for number in [line.saturating_sub(1), line] {
+        let Some(text) = number.checked_sub(1).and_then(|at| lines.get(at)) else {
+            continue;
+        };
         let Some((_, after)) = text.split_once(ALLOW) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! Rules on Istio's own resources. What an `EnvoyFilter` patches in, the rules on Envoy look at too.
+//! Rules on Istio's own resources. The rules on Envoy look at what an `EnvoyFilter` patches in.
 //!
 //! Resources belong together by namespace: those of the root namespace are in force everywhere.
 //!
@@ -14,7 +14,7 @@ use crate::mesh::lint::{Named, Run};
 /// Asks all rules; how many documents are Istio's.
 pub(super) fn lint<'a>(
     documents: &[At<'a>],
-    run: &Run,
+    run: &Run<'_>,
     findings: &mut Findings,
     named: &mut Named<'a>,
 ) -> usize {
@@ -23,7 +23,7 @@ pub(super) fn lint<'a>(
         .filter_map(|at| Resource::of(*at))
         .collect();
     authorization::lint(&resources, run, findings, named);
-    destination::lint(&resources, findings);
+    destination::lint(&resources, run, findings);
     resources.iter().filter(|one| one.is_istio()).count()
 }
 

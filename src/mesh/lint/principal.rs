@@ -67,6 +67,10 @@ pub(super) fn is_anybody(principal: At<'_>) -> bool {
     if let Some(authenticated) = principal.field("authenticated") {
         return authenticated.field("principal_name").is_none();
     }
+    let custom = principal.fields(&["custom", "typed_config"]);
+    if custom.is_some_and(|custom| custom.field("any_validated_client_certificate").is_some()) {
+        return true;
+    }
     let mut choices = principal.field("or_ids").into_iter();
     choices.any(|or| or.list("ids").any(is_anybody))
 }
@@ -113,11 +117,9 @@ fn collect<'a>(principal: At<'a>, negated: bool, beside: bool, found: &mut Vec<M
         .flat_map(|and| and.list("ids"))
         .collect();
     let exact: Vec<bool> = and.iter().map(|id| is_exact_uri(*id)).collect();
-    for (number, id) in and.iter().enumerate() {
-        let others = exact.iter().enumerate();
-        let held = others
-            .clone()
-            .any(|(other, exact)| *exact && other != number);
+    let all = exact.iter().filter(|exact| **exact).count();
+    for (id, exact) in and.iter().zip(&exact) {
+        let held = usize::from(*exact) < all;
         collect(*id, negated, beside || held, found);
     }
 }

@@ -342,7 +342,7 @@ impl Composer {
             .iter()
             .filter_map(|id| key_of(&self.tree, *id))
             .collect();
-        for merge in merges {
+        for &merge in &merges {
             let maps = match self.tree.node(merge).map(|node| &node.value) {
                 Some(Value::List(maps)) => maps.clone(),
                 Some(Value::Map(_)) => vec![merge],
@@ -354,8 +354,9 @@ impl Composer {
                     self.copy(child, map, self.open.len() + 1, line)?;
                 }
             }
-            self.tree.drop_child(map, merge);
         }
+        // In the order in which they were read, which is sorted.
+        self.tree.drop_children(map, &merges);
         Ok(())
     }
 }

@@ -86,11 +86,13 @@ impl Tree {
         }
     }
 
-    /// Takes a child away, as a merge key is once it is merged.
-    pub(super) fn drop_child(&mut self, parent: usize, child: usize) {
+    /// Takes children away, as merge keys are once they are merged; `gone` is sorted.
+    pub(super) fn drop_children(&mut self, parent: usize, gone: &[usize]) {
         if let Some(node) = self.nodes.get_mut(parent) {
             match &mut node.value {
-                Value::List(children) | Value::Map(children) => children.retain(|id| *id != child),
+                Value::List(children) | Value::Map(children) => {
+                    children.retain(|id| gone.binary_search(id).is_err());
+                }
                 Value::Text(_) => {}
             }
         }

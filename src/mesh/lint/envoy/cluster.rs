@@ -1,11 +1,15 @@
 //! Rules on clusters that show an elevated SVID.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::mesh::lint::Run;
 use crate::mesh::lint::envoy::listener::{FLOOR, words_of_floor};
-use crate::mesh::lint::envoy::typed_config;
+use crate::mesh::lint::envoy::{millis, typed_config};
 use crate::mesh::lint::finding::Findings;
 use crate::mesh::lint::name::is_scope_secret;
 use crate::mesh::lint::rule::client::{
-    ANY_SERVER, CLIENT_SESSIONS, CLIENT_TLS, DEFAULT_ELEVATED, POOL, PREFETCH, SILENT_REFUSAL,
+    ANY_SERVER, CLIENT_SESSIONS, CLIENT_TLS, DEFAULT_ELEVATED, POOL, POOL_LONG, PREFETCH,
+    SILENT_REFUSAL,
 };
 use crate::mesh::lint::tree::At;
 
@@ -18,8 +22,26 @@ pub(super) fn presents(cluster: At<'_>) -> bool {
 }
 
 /// Asks the rules.
-pub(super) fn lint(cluster: At<'_>, findings: &mut Findings) {
-    if !is_bounded(cluster) {
+pub(super) fn lint(
+    cluster: At<'_>,
+    bounded: &BTreeSet<&str>,
+    run: &Run<'_>,
+    findings: &mut Findings,
+) {
+    let proxied = cluster
+        .word("name")
+        .is_some_and(|name| bounded.contains(name));
+    if let Some(bound) = bound(cluster) {
+        let longest = run.pool_ms_longest(secret(cluster));
+        if bound.text().and_then(millis).is_some_and(|ms| longest < ms) {
+            let words = format!(
+                "`max_connection_duration` is `{}`, half of the life is {} s",
+                bound.text().unwrap_or_default(),
+                longest / 1000
+            );
+            findings.tell(&POOL_LONG, bound, words);
+        }
+    } else if !is_patch(cluster) && !proxied {
         let place = cluster.field("name").unwrap_or(cluster);
         let words = "`max_connection_duration` is missing";
         findings.tell(&POOL, place, words);
@@ -97,33 +119,40 @@ fn matches_server(common: At<'_>) -> bool {
     })
 }
 
-/// Whether its connections have a longest life: by its own options, or by the TCP proxies that
-/// use it.
-fn is_bounded(cluster: At<'_>) -> bool {
+/// The longest life of its connections, by its own options.
+fn bound(cluster: At<'_>) -> Option<At<'_>> {
     let options = cluster.field("typed_extension_protocol_options");
-    let options = options.into_iter().flat_map(At::entries).chain([cluster]);
-    let own = options
-        .filter_map(|options| options.field("common_http_protocol_options"))
-        .any(|common| common.field("max_connection_duration").is_some());
-    own || is_bounded_by_proxies(cluster)
+    let mut options = options.into_iter().flat_map(At::entries).chain([cluster]);
+    options.find_map(|options| {
+        options.fields(&["common_http_protocol_options", "max_connection_duration"])
+    })
 }
 
-fn is_bounded_by_proxies(cluster: At<'_>) -> bool {
-    let mut root = cluster;
-    while let Some(parent) = root.parent() {
-        root = parent;
+/// The one secret that it shows; none where requests choose.
+fn secret(cluster: At<'_>) -> Option<&str> {
+    let commons = contexts(cluster).filter_map(|context| context.field("common_tls_context"));
+    let mut secrets = commons.flat_map(|common| common.list("tls_certificate_sds_secret_configs"));
+    secrets.find_map(|secret| secret.word("name").filter(|name| is_scope_secret(name)))
+}
+
+/// Whether it is the part of a cluster that a patch adds: the rest stands elsewhere.
+fn is_patch(cluster: At<'_>) -> bool {
+    let parent = cluster.parent().and_then(At::key);
+    cluster.key() == Some("value") && parent == Some("patch")
+}
+
+/// Clusters whose connections are bounded by every TCP proxy that uses them.
+pub(super) fn bounded_by_proxies(root: At<'_>) -> BTreeSet<&str> {
+    let mut bounded = BTreeMap::new();
+    for proxy in root.everything() {
+        let kind = proxy.word("@type");
+        if kind.is_some_and(|kind| kind.ends_with(".TcpProxy"))
+            && let Some(cluster) = proxy.word("cluster")
+        {
+            let own = proxy.field("max_downstream_connection_duration").is_some();
+            *bounded.entry(cluster).or_insert(true) &= own;
+        }
     }
-    let name = cluster.word("name");
-    let mut proxies = root.everything().filter(|at| {
-        let proxy = at
-            .word("@type")
-            .is_some_and(|kind| kind.ends_with(".TcpProxy"));
-        proxy && name.is_some() && at.word("cluster") == name
-    });
-    let mut any = false;
-    let all = proxies.all(|proxy| {
-        any = true;
-        proxy.field("max_downstream_connection_duration").is_some()
-    });
-    any && all
+    let bounded = bounded.into_iter().filter(|(_, bounded)| *bounded);
+    bounded.map(|(cluster, _)| cluster).collect()
 }

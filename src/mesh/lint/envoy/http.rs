@@ -12,6 +12,7 @@ use crate::mesh::lint::rule::bounds::{
     CONNECTION, DRAIN, EDGE, HTTP1_SAFE, NO_RECIPE, RECIPE_APPENDS, RECIPE_EARLY, RECIPE_UNASKED,
     RETRIES, STREAM,
 };
+use crate::mesh::lint::rule::trust::SHADOW;
 use crate::mesh::lint::tree::At;
 
 /// Asks the rules; `scoped` says that a rule of this chain speaks of a scope, `module` that a
@@ -68,20 +69,16 @@ fn recipe(manager: At<'_>, findings: &mut Findings) {
     if filters.iter().any(|filter| is_scripted(*filter)) {
         return;
     }
-    let writes = filters.iter().enumerate().find_map(|(number, filter)| {
-        let mutation = duration_mutation(*filter)?;
-        Some((number, mutation))
-    });
-    let Some((position, mutation)) = writes else {
+    let writes = |filter: &At<'_>| {
+        let body = typed_config(*filter, ".HeaderMutation");
+        body.and_then(duration_mutation).is_some()
+    };
+    let Some(position) = filters.iter().position(writes) else {
         let words = format!("no filter writes `{HEADER}`");
         findings.tell(&NO_RECIPE, list, words);
         return;
     };
-    written(
-        filters.get(position).copied().unwrap_or(list),
-        mutation,
-        findings,
-    );
+    disabled(&filters, findings);
     let filters = filters.iter().enumerate();
     let rules = filters
         .filter_map(|(number, filter)| Some((number, Rbac::of(filter.field("typed_config")?)?)));
@@ -106,8 +103,11 @@ fn recipe(manager: At<'_>, findings: &mut Findings) {
     retries(manager, findings);
 }
 
-/// How the milliseconds are written.
-fn written(filter: At<'_>, mutation: At<'_>, findings: &mut Findings) {
+/// How the milliseconds are written, by a filter of a listener or of a patch.
+pub(super) fn written(filter: At<'_>, findings: &mut Findings) {
+    let Some(mutation) = duration_mutation(filter) else {
+        return;
+    };
     for append in filter.everything().filter(|at| at.key() == Some("append")) {
         let header = append.field("header");
         let key = header
@@ -132,6 +132,16 @@ fn written(filter: At<'_>, mutation: At<'_>, findings: &mut Findings) {
     }
 }
 
+/// RBAC filters that are there and switched off.
+fn disabled(filters: &[At<'_>], findings: &mut Findings) {
+    for filter in filters.iter().filter(|filter| filter.is_on("disabled")) {
+        let rbac = filter.field("typed_config").and_then(Rbac::of);
+        if let (Some(_), Some(at)) = (rbac, filter.field("disabled")) {
+            findings.tell(&SHADOW, at, "the filter is `disabled`");
+        }
+    }
+}
+
 fn retries(manager: At<'_>, findings: &mut Findings) {
     for at in manager.everything() {
         if let Some(policy) = at.field("retry_policy") {
@@ -148,8 +158,7 @@ fn retries(manager: At<'_>, findings: &mut Findings) {
 }
 
 /// The mutation of a filter that writes the stream's limit.
-fn duration_mutation(filter: At<'_>) -> Option<At<'_>> {
-    let body = typed_config(filter, ".HeaderMutation")?;
+fn duration_mutation(body: At<'_>) -> Option<At<'_>> {
     let mutations = body.fields(&["mutations", "request_mutations"])?;
     mutations.items().find_map(|mutation| {
         let append = mutation.field("append")?;

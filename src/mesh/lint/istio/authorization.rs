@@ -14,21 +14,30 @@ use crate::scope::Encoding;
 /// Asks the rules of all policies.
 pub(super) fn lint<'a>(
     resources: &[Resource<'a>],
-    run: &Run,
+    run: &Run<'_>,
     findings: &mut Findings,
     named: &mut Named<'a>,
 ) {
     let policies = resources.iter().filter(|one| one.is("AuthorizationPolicy"));
     let policies: Vec<Policy<'a>> = policies.filter_map(|one| Policy::of(*one)).collect();
+    let filters = resources.iter().filter(|one| one.is("EnvoyFilter"));
+    let patches: Vec<Patches<'a>> = filters.filter_map(|one| Patches::of(*one)).collect();
+    let scoped: Vec<&Policy<'a>> = policies
+        .iter()
+        .filter(|one| one.speaks_of_scope())
+        .collect();
     for policy in &policies {
+        for (list, positive) in policy.lists() {
+            policy.list(&list, positive, run, findings, named);
+        }
         for source in policy.sources() {
-            policy.source(source, run, findings, named);
+            policy.source(source, run, findings);
         }
         if policy.speaks_of_scope() {
-            policy.enforced(resources, findings);
+            policy.enforced(&patches, findings);
             policy.ambient(resources, findings);
         }
-        policy.open(&policies, findings);
+        policy.open(&scoped, findings);
     }
 }
 
@@ -54,14 +63,28 @@ impl<'a> Policy<'a> {
         from.filter_map(|from| from.field("source"))
     }
 
-    fn names(self) -> impl Iterator<Item = &'a str> {
-        let lists = |source: At<'a>| {
-            let names = source
-                .list("principals")
-                .chain(source.list("notPrincipals"));
-            names.filter_map(At::text)
+    /// The lists of names, each with whether it means those in it or all others.
+    fn lists(self) -> Vec<(Vec<At<'a>>, bool)> {
+        let mut lists = Vec::new();
+        let mut add = |at: At<'a>, list: &str, positive| {
+            lists.push((at.list(list).collect(), positive));
         };
-        self.sources().flat_map(lists)
+        for source in self.sources() {
+            add(source, "principals", true);
+            add(source, "notPrincipals", false);
+        }
+        for when in self.spec.list("rules").flat_map(|rule| rule.list("when")) {
+            if when.word("key") == Some("source.principal") {
+                add(when, "values", true);
+                add(when, "notValues", false);
+            }
+        }
+        lists
+    }
+
+    fn names(self) -> impl Iterator<Item = &'a str> {
+        let names = self.lists().into_iter().flat_map(|(list, _)| list);
+        names.filter_map(At::text)
     }
 
     fn speaks_of_scope(self) -> bool {
@@ -69,33 +92,44 @@ impl<'a> Policy<'a> {
         names.any(name::speaks_of_scope)
     }
 
-    fn source(self, source: At<'a>, run: &Run, findings: &mut Findings, named: &mut Named<'a>) {
-        let allows = self.action == "ALLOW";
-        for (list, positive) in [("principals", true), ("notPrincipals", false)] {
-            let all: Vec<At<'a>> = source.list(list).collect();
-            let lets_in = allows == positive && matches!(self.action, "ALLOW" | "DENY");
-            for at in &all {
-                let Some(text) = at.text() else { continue };
-                if let Some(elevated) = name::elevated(text)
-                    && !text.contains('*')
-                {
-                    if elevated.base.starts_with("cluster.local/") {
-                        let words = format!("`{text}` begins with `cluster.local`");
-                        findings.tell(&ALIAS, *at, words);
-                    }
-                    named.push((elevated, *at));
+    /// One list of names, of which a match lets in or keeps out.
+    fn list(
+        self,
+        all: &[At<'a>],
+        positive: bool,
+        run: &Run<'_>,
+        findings: &mut Findings,
+        named: &mut Named<'a>,
+    ) {
+        let lets_in = (self.action == "ALLOW") == positive;
+        for at in all {
+            let Some(text) = at.text() else { continue };
+            if let Some(elevated) = name::elevated(text)
+                && !text.contains('*')
+            {
+                if elevated.base.starts_with("cluster.local/") {
+                    let words = format!("`{text}` begins with `cluster.local`");
+                    findings.tell(&ALIAS, *at, words);
                 }
-                if text.starts_with("spiffe://") {
-                    findings.tell(&SCHEME, *at, format!("`{text}`"));
-                }
-                if lets_in {
-                    loose(*at, text, run, findings);
-                } else if run.scoped && escapes(text, &all) {
-                    let words = format!("`{text}` is kept out, `{text}/scope/...` is not");
-                    findings.tell(&ESCAPES, *at, words);
-                }
+                named.push((elevated, *at));
+            }
+            if text.starts_with("spiffe://") {
+                findings.tell(&SCHEME, *at, format!("`{text}`"));
+            }
+            if !matches!(self.action, "ALLOW" | "DENY") {
+                continue;
+            }
+            if lets_in {
+                loose(*at, text, run, findings);
+            } else if run.scoped && escapes(text, all) {
+                let words = format!("`{text}` is kept out, `{text}/scope/...` is not");
+                findings.tell(&ESCAPES, *at, words);
             }
         }
+    }
+
+    fn source(self, source: At<'a>, run: &Run<'_>, findings: &mut Findings) {
+        let allows = self.action == "ALLOW";
         for list in ["namespaces", "serviceAccounts"] {
             if allows
                 && run.scoped
@@ -108,7 +142,7 @@ impl<'a> Policy<'a> {
     }
 
     /// What a sidecar needs beside the policy, so that a right ends.
-    fn enforced(self, resources: &[Resource<'a>], findings: &mut Findings) {
+    fn enforced(self, patches: &[Patches<'a>], findings: &mut Findings) {
         let head = self.resource.head();
         let dry = self.resource.annotation("istio.io/dry-run");
         if let Some(dry) = dry.filter(|dry| dry.text() == Some("true")) {
@@ -119,20 +153,12 @@ impl<'a> Policy<'a> {
             findings.tell(&AUDIT_ONLY, place, "`action` is `AUDIT`");
         }
         let namespace = self.resource.namespace;
-        let filters = resources.iter().filter(|one| one.is("EnvoyFilter"));
-        let filters: Vec<At<'a>> = filters
-            .filter(|one| one.reaches(namespace))
-            .filter_map(Resource::spec)
-            .collect();
-        let any = |check: fn(At<'a>) -> bool| {
-            let mut all = filters.iter().flat_map(|filter| filter.everything());
-            all.any(check)
-        };
-        if !any(|at| SWITCHES.iter().all(|name| at.is_on(name))) {
+        let patches = || patches.iter().filter(|one| one.resource.reaches(namespace));
+        if !patches().any(|one| one.switches) {
             let words = format!("no EnvoyFilter of `{namespace}` sets both switches");
             findings.tell(&ISTIO_RESUMES, head, words);
         }
-        if !any(|at| at.text().is_some_and(|text| text.contains(HEADER))) {
+        if !patches().any(|one| one.recipe) {
             let words = format!("no EnvoyFilter of `{namespace}` writes `{HEADER}`");
             findings.tell(&ISTIO_NO_RECIPE, head, words);
         }
@@ -163,18 +189,21 @@ impl<'a> Policy<'a> {
     }
 
     /// A policy that allows everything, beside one that asks for a scope.
-    fn open(self, all: &[Self], findings: &mut Findings) {
+    fn open(self, scoped: &[&Self], findings: &mut Findings) {
+        let mut rules = self.spec.list("rules");
+        let Some(rule) = rules.find(|rule| rule.is_empty()) else {
+            return;
+        };
         if self.action != "ALLOW" {
             return;
         }
-        let beside = all.iter().any(|other| {
+        let selector = self.selector();
+        let beside = scoped.iter().any(|other| {
             other.action == "ALLOW"
-                && other.speaks_of_scope()
                 && self.resource.reaches(other.resource.namespace)
-                && (self.selector().is_empty() || self.selector() == other.selector())
+                && (selector.is_empty() || selector == other.selector())
         });
-        let mut rules = self.spec.list("rules");
-        if let Some(rule) = rules.find(|rule| rule.is_empty()).filter(|_| beside) {
+        if beside {
             findings.tell(&ALLOW_ALL, rule, "an empty rule allows everything");
         }
     }
@@ -187,6 +216,31 @@ impl<'a> Policy<'a> {
             .collect();
         pairs.sort_unstable();
         pairs
+    }
+}
+
+/// What the patches of an `EnvoyFilter` bring.
+struct Patches<'a> {
+    resource: Resource<'a>,
+    /// Both resumption switches.
+    switches: bool,
+    /// A filter that writes the stream's limit.
+    recipe: bool,
+}
+
+impl<'a> Patches<'a> {
+    fn of(resource: Resource<'a>) -> Option<Self> {
+        let spec = resource.spec()?;
+        let (mut switches, mut recipe) = (false, false);
+        for at in spec.everything() {
+            switches |= SWITCHES.iter().all(|name| at.is_on(name));
+            recipe |= at.text().is_some_and(|text| text.contains(HEADER));
+        }
+        Some(Self {
+            resource,
+            switches,
+            recipe,
+        })
     }
 }
 
@@ -208,7 +262,7 @@ fn is_waypoint(target: At<'_>, resources: &[Resource<'_>]) -> bool {
 }
 
 /// A name that lets in more than one.
-fn loose(at: At<'_>, text: &str, run: &Run, findings: &mut Findings) {
+fn loose(at: At<'_>, text: &str, run: &Run<'_>, findings: &mut Findings) {
     if text == "*" {
         if run.scoped {
             findings.tell(&PREFIX, at, "`*` means every name");
@@ -226,13 +280,16 @@ fn loose(at: At<'_>, text: &str, run: &Run, findings: &mut Findings) {
 fn escapes(text: &str, all: &[At<'_>]) -> bool {
     let whole = text.contains('/') && !text.contains('*') && !name::speaks_of_scope(text);
     let below = format!("{text}/scope/");
-    let covered = all.iter().filter_map(|at| at.text()).any(|other| {
+    let texts = all.iter().filter_map(|at| at.text());
+    let covered = texts.take(COVERS_MAX).any(|other| {
         let prefix = other.strip_suffix('*');
         prefix.is_some_and(|prefix| below.starts_with(prefix))
     });
     whole && !covered
 }
 
+/// How many names of a list are asked whether they cover another one: each is, of each.
+const COVERS_MAX: usize = 1000;
 const SWITCHES: [&str; 2] = [
     "disable_stateless_session_resumption",
     "disable_stateful_session_resumption",

@@ -1,19 +1,22 @@
 //! Rules on `DestinationRule`: how an elevated SVID goes out, and what the server makes of it.
 
 use super::Resource;
+use crate::mesh::lint::Run;
 use crate::mesh::lint::finding::Findings;
 use crate::mesh::lint::name::is_scope_secret;
+use crate::mesh::lint::rule::client::POOL_LONG;
 use crate::mesh::lint::rule::meshes::{
     NO_BOUND, NO_SELECTOR, NO_SERVER_NAME, NOT_STRICT, PERMISSIVE, UNVERIFIED,
 };
 use crate::mesh::lint::tree::At;
+use crate::time::Seconds;
 
 /// Asks the rules of all destinations.
-pub(super) fn lint(resources: &[Resource<'_>], findings: &mut Findings) {
+pub(super) fn lint(resources: &[Resource<'_>], run: &Run<'_>, findings: &mut Findings) {
     for rule in resources.iter().filter(|one| one.is("DestinationRule")) {
         let Some(spec) = rule.spec() else { continue };
         for tls in elevated(spec) {
-            lint_tls(spec, tls, findings);
+            lint_tls(spec, tls, run, findings);
             server(rule, spec, tls, resources, findings);
         }
     }
@@ -27,17 +30,26 @@ fn elevated(spec: At<'_>) -> impl Iterator<Item = At<'_>> {
     })
 }
 
-fn lint_tls(spec: At<'_>, tls: At<'_>, findings: &mut Findings) {
+fn lint_tls(spec: At<'_>, tls: At<'_>, run: &Run<'_>, findings: &mut Findings) {
     let credential = tls.field("credentialName").unwrap_or(tls);
     if spec.field("workloadSelector").is_none() {
         findings.tell(&NO_SELECTOR, credential, "`workloadSelector` is missing");
     }
     let policies = [tls.parent(), spec.field("trafficPolicy")];
-    let bounded = policies.into_iter().flatten().any(|policy| {
-        let pool = policy.fields(&["connectionPool", "tcp", "maxConnectionDuration"]);
-        pool.is_some()
-    });
-    if !bounded {
+    let bound = policies
+        .into_iter()
+        .flatten()
+        .find_map(|policy| policy.fields(&["connectionPool", "tcp", "maxConnectionDuration"]));
+    if let Some(bound) = bound {
+        let span = bound.text().and_then(|text| text.parse::<Seconds>().ok());
+        let longest = run.pool_ms_longest(credential.text()) / 1000;
+        if span.is_some_and(|span| longest < u64::from(span.count())) {
+            let text = bound.text().unwrap_or_default();
+            let words =
+                format!("`maxConnectionDuration` is `{text}`, half of the life is {longest} s");
+            findings.tell(&POOL_LONG, bound, words);
+        }
+    } else {
         let words = "`connectionPool.tcp.maxConnectionDuration` is missing";
         findings.tell(&NO_BOUND, tls, words);
     }

@@ -2,7 +2,7 @@
 
 use super::{Rule, error, warning};
 
-pub(in crate::mesh::lint) const RULES: [&Rule; 12] = [
+pub(in crate::mesh::lint) const RULES: [&Rule; 13] = [
     &NOT_HASHABLE,
     &NOT_SHARED,
     &KEY_UNSET,
@@ -15,6 +15,7 @@ pub(in crate::mesh::lint) const RULES: [&Rule; 12] = [
     &PREFETCH,
     &CLIENT_RETRIES,
     &DEFAULT_ELEVATED,
+    &POOL_LONG,
 ];
 
 pub(in crate::mesh::lint) static NOT_HASHABLE: Rule = error(
@@ -101,4 +102,12 @@ pub(in crate::mesh::lint) static DEFAULT_ELEVATED: Rule = error(
     "requests without a scope go out elevated",
     "Every request of the application carries the scope, asked for or not.",
     "Set `default_value: default`.",
+);
+
+pub(in crate::mesh::lint) static POOL_LONG: Rule = warning(
+    "PM413",
+    "pool keeps connections beyond the renewal of the certificate",
+    "SVIDs are renewed at half of their life; a connection that lives longer shows one that has \
+     ended: the server refuses every request on it, until it goes.",
+    "Set `max_connection_duration` below half of the scope's `svid_life`.",
 );
