@@ -92,10 +92,10 @@
 //!   connection must end with its certificate.
 //! - **Cedar's cost.** A quarter of all crates. Its parser generator runs while building and leaves
 //!   nothing behind.
-//! - **granit-parser over a reader into types.** The linter of meshes needs lines, bounded depth and
-//!   the bytes of strangers; a reader of events gives all three with no unsafe code. We make the
-//!   tree from its events ourselves, and so count what aliases stand for. `serde-saphyr` stands on
-//!   the same reader, and brings 13 crates more for types that a linter does not want.
+//! - **granit-parser over a reader into types.** The linter of meshes needs lines, bounded depth
+//!   and the bytes of strangers; a reader of events gives all three, with no unsafe code. We make
+//!   the tree from its events ourselves, and so count what aliases stand for. `serde-saphyr` stands
+//!   on the same reader, and brings 13 crates more for types that a linter does not want.
 //! - **No library of tokens.** A JWS is three parts, and aws-lc-rs verifies its five algorithms as
 //!   they stand. What makes a token safe is what is refused: names twice, slack bits, headers,
 //!   audiences, times. Libraries leave that to their users, so we would have written it anyway.

@@ -124,15 +124,22 @@ fn collect<'a>(principal: At<'a>, negated: bool, beside: bool, found: &mut Vec<M
     }
 }
 
+/// Whether a principal holds only where the URI is exactly one that it names. It goes its own way
+/// down: asked of each part by [`collect`], a walk through that would double with each level.
 fn is_exact_uri(principal: At<'_>) -> bool {
-    let all = matchers(principal);
-    !all.is_empty()
-        && all.iter().all(|one| {
-            one.form == Form::Exact
-                && !one.negated
-                && matches!(one.reads, Reads::Uri | Reads::Name)
-                && one.text.starts_with("spiffe://")
-        })
+    if let Some(or) = principal.field("or_ids") {
+        return or.list("ids").all(is_exact_uri);
+    }
+    if let Some(and) = principal.field("and_ids") {
+        return and.list("ids").any(is_exact_uri);
+    }
+    let name = principal.fields(&["authenticated", "principal_name"]);
+    let san = principal.fields(&["custom", "typed_config", "san_matcher"]);
+    let san = san.filter(|san| reads(*san) == Reads::Uri);
+    let matcher = name.or_else(|| san?.field("matcher"));
+    matcher
+        .and_then(string_match)
+        .is_some_and(|(form, _, text)| form == Form::Exact && text.starts_with("spiffe://"))
 }
 
 /// What a typed SAN matcher reads.
