@@ -13,6 +13,9 @@ use crate::cli::screen::Screen;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Name every hole of a mesh's configuration
+    ///
+    /// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline.
+    /// Name files together that are in force together: a hole may be two halves of two files.
     Lint(lint::Lint),
 }
 

@@ -30,7 +30,7 @@ pub use crate::mesh::lint::told::{Json, told};
 
 use crate::mesh::lint::finding::Findings;
 use crate::mesh::lint::name::Elevated;
-use crate::mesh::lint::rule::{TWICE, UNREADABLE};
+use crate::mesh::lint::rule::{TEMPLATE, TWICE, UNREADABLE};
 use crate::mesh::lint::tree::{At, Tree};
 
 /// A file to look at.
@@ -113,12 +113,10 @@ fn read(texts: &[Text], findings: &mut Findings) -> (Vec<Tree>, usize) {
             }
             Err(_) if !text.meant && !speaks_of_mesh(&text.text) => passed_over += 1,
             Err(error) => {
-                let mut words = error.words;
-                if text.text.contains("{{") {
-                    words.push_str("; it looks like a template: lint what comes of it");
-                }
+                let template = !text.meant && text.text.contains("{{");
+                let rule = if template { &TEMPLATE } else { &UNREADABLE };
                 let place = String::new();
-                findings.tell_line(&UNREADABLE, &text.name, error.line, place, words);
+                findings.tell_line(rule, &text.name, error.line, place, error.words);
             }
         }
     }
@@ -203,7 +201,17 @@ mod tests {
         };
         let report = lint(std::slice::from_ref(&text), None);
         assert_eq!((ids(&report), report.passed_over), (vec![], 1));
+        text.text = "kind: {{ .Kind }} # networking.istio.io/v1".to_owned();
+        assert_eq!(
+            ids(&lint(std::slice::from_ref(&text), None)),
+            [("PM004", 1)]
+        );
         text.meant = true;
+        assert_eq!(
+            ids(&lint(std::slice::from_ref(&text), None)),
+            [("PM001", 1)]
+        );
+        text.text = "{\"a\": 1}\n{\"b\": 2}\n".to_owned();
         assert_eq!(ids(&lint(&[text], None)), [("PM001", 2)]);
     }
 

@@ -15,8 +15,6 @@ use crate::cli::exit::{Exit, UsageError};
 use crate::cli::screen::Screen;
 use crate::mesh::lint::{Catalogue, FILE_BYTES_MAX, Json, Severity, Text, lint, sarif, told};
 
-/// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline.
-/// Files that are in force together are named together.
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Lint {

@@ -74,9 +74,13 @@ fn look<'a>(
     }
 }
 
-/// Whether a source of configuration is the source of a secret.
+/// Whether a source of configuration brings certificates or roots.
 fn under_secret(source: At<'_>) -> bool {
-    source.key() == Some("sds_config") || source.key() == Some("sdsConfig")
+    let config = source.parent().filter(|_| SOURCES.contains(&source.key()));
+    config.is_some_and(|config| {
+        let list = config.parent().and_then(At::key);
+        SECRETS.contains(&config.key()) || SECRETS.contains(&list)
+    })
 }
 
 /// The parts of a document that are looked at. A dump holds its bootstrap beside the listeners
@@ -116,6 +120,13 @@ fn millis(text: &str) -> Option<u64> {
     whole.checked_mul(1000)?.checked_add(part.parse().ok()?)
 }
 
+const SOURCES: [Option<&str>; 2] = [Some("sds_config"), Some("sdsConfig")];
+const SECRETS: [Option<&str>; 4] = [
+    Some("tls_certificate_sds_secret_configs"),
+    Some("tlsCertificateSdsSecretConfigs"),
+    Some("validation_context_sds_secret_config"),
+    Some("validationContextSdsSecretConfig"),
+];
 const OWN: [&str; 5] = [
     "static_resources",
     "dynamic_resources",

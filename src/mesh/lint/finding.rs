@@ -37,6 +37,8 @@ pub struct Report {
     pub files: usize,
     /// How many documents, proxies' or a mesh's, rules were asked of.
     pub documents: usize,
+    /// How many more there are than a run tells.
+    pub beyond: usize,
     /// How many files of directories cannot be read and speak of no mesh.
     pub passed_over: usize,
 }
@@ -52,6 +54,10 @@ impl Report {
     /// Whether a finding is at least so bad.
     #[must_use]
     pub fn reaches(&self, severity: Severity) -> bool {
+        // Of what is not told nobody knows how bad it is.
+        if 0 < self.beyond {
+            return true;
+        }
         let mut of = self.findings.iter().map(|finding| finding.rule.severity);
         of.any(|one| severity <= one)
     }
@@ -61,6 +67,7 @@ impl Report {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     all: Vec<Finding>,
+    beyond: usize,
 }
 
 impl Findings {
@@ -86,6 +93,8 @@ impl Findings {
                 place,
                 words: words.into(),
             });
+        } else {
+            self.beyond += 1;
         }
     }
 
@@ -113,7 +122,10 @@ impl Findings {
             .filter(|text| text.text.contains(ALLOW))
             .map(|text| (&*text.name, &*text.text))
             .collect();
-        let mut report = Report::default();
+        let mut report = Report {
+            beyond: self.beyond,
+            ..Report::default()
+        };
         let mut unreasoned = BTreeSet::new();
         let mut open: (Arc<str>, Vec<&str>) = ("".into(), Vec::new());
         for finding in self.all {

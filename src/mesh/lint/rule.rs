@@ -78,7 +78,7 @@ impl FromStr for Severity {
 
 /// Every rule, by number.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    let own = [&UNREADABLE, &TWICE, &UNREASONED].into_iter();
+    let own = [&UNREADABLE, &TWICE, &UNREASONED, &TEMPLATE].into_iter();
     own.chain(trust::RULES.iter().copied())
         .chain(identity::RULES.iter().copied())
         .chain(bounds::RULES.iter().copied())
@@ -148,6 +148,13 @@ pub(super) static UNREASONED: Rule = warning(
     "allowed without a reason",
     "A hole that somebody once allowed is open, and nobody knows why.",
     "Write the reason behind the number: `# protem: allow PM104 health checks only`.",
+);
+
+pub(super) static TEMPLATE: Rule = note(
+    "PM004",
+    "template was not looked at",
+    "Whatever comes of it stays unseen.",
+    "Lint what comes of it: `helm template CHART | protem mesh lint /dev/stdin`.",
 );
 
 #[cfg(test)]

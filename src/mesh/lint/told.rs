@@ -63,6 +63,9 @@ fn summary(report: &Report) -> String {
     if 0 < report.allowed {
         let _ = write!(text, "; {} allowed by comments", report.allowed);
     }
+    if 0 < report.beyond {
+        let _ = write!(text, "; {} more are not told", report.beyond);
+    }
     if 0 < report.passed_over {
         let words = "passed over: neither YAML nor of a mesh";
         let _ = write!(text, "; {} {words}", number(report.passed_over, "file"));
@@ -85,6 +88,7 @@ pub struct Json<'a> {
     allowed: usize,
     files: usize,
     documents: usize,
+    beyond: usize,
     passed_over: usize,
 }
 
@@ -122,6 +126,7 @@ impl<'a> From<&'a Report> for Json<'a> {
             allowed: report.allowed,
             files: report.files,
             documents: report.documents,
+            beyond: report.beyond,
             passed_over: report.passed_over,
         }
     }
