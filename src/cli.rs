@@ -91,7 +91,7 @@ enum Noun {
     /// Who may hold which scope
     #[command(subcommand)]
     Policy(policy::Verb),
-    /// Print what a mesh must be told so that it enforces a scope and its end
+    /// What a mesh must be told so that a right ends, and the holes of what it was told
     #[command(subcommand)]
     Mesh(mesh::Verb),
     /// Whether the server mints

@@ -41,7 +41,7 @@
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
 //! | root | [`agent`] | on each host: attests local callers, keeps their SVIDs, hands them over |
 //! | root | [`enforce`] | for services without a mesh: a right ends with its certificate |
-//! | root | [`mesh`] | what a mesh must be told so that it enforces a scope, as text |
+//! | root | [`mesh`] | what a mesh must be told so that it enforces a scope, and its holes |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
 //! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
 //!

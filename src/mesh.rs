@@ -18,6 +18,7 @@ mod haproxy;
 mod istio;
 mod kubernetes;
 mod linkerd;
+pub mod lint;
 mod nginx;
 mod promise;
 mod right;

@@ -3,6 +3,7 @@
 //! Promises: standard output is the text alone, ready for a file; no server is asked.
 //! Refuses: to write files, and to print anything for options that contradict the catalogue.
 
+mod lint;
 mod others;
 mod right;
 
@@ -30,6 +31,11 @@ pub(crate) enum Verb {
     /// Print a HAProxy for one scope, and say what it cannot
     #[command(name = "haproxy")]
     HaProxy(HaProxy),
+    /// Name every hole of a mesh's configuration
+    ///
+    /// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline.
+    /// Name files together that are in force together: a hole may be two halves of two files.
+    Lint(lint::Lint),
 }
 
 #[derive(Args)]
@@ -102,6 +108,7 @@ impl Verb {
             Self::HaProxy(haproxy) => haproxy.text()?,
             Self::Istio(istio) => istio.text()?,
             Self::Linkerd(linkerd) => linkerd.text()?,
+            Self::Lint(lint) => return lint.run(screen),
             Self::Nginx(nginx) => nginx.text()?,
         };
         screen.text(&text)?;

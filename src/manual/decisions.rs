@@ -8,6 +8,7 @@
 //! | [`callers`] | doors, tokens, instances, proxies |
 //! | [`agents`] | local callers, sockets, Envoy's protocols, uses |
 //! | [`services`] | services without a mesh |
+//! | [`linting`] | which holes of a mesh are told, and which are not |
 //! | [`speed`] | what an issuance costs, what was tried, what stands in the way |
 //! | [`operations`] | starting, stopping, watching |
 //! | [`libraries`] | every dependency, each with a sentence |
@@ -37,6 +38,7 @@ pub mod callers;
 pub mod certificates;
 pub mod ledgers;
 pub mod libraries;
+pub mod linting;
 pub mod operations;
 pub mod policies;
 pub mod services;

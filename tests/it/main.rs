@@ -60,6 +60,7 @@ mod lint;
 mod live;
 mod manual;
 mod mesh;
+mod mesh_lint;
 mod observability;
 mod openapi;
 mod openssl_csr;
