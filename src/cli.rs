@@ -166,7 +166,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Elevate(args) => args.run(reach, screen).await,
         Noun::Elevation(verb) => verb.run(reach, screen).await,
         Noun::Entry(verb) => verb.run(reach, screen).await,
-        Noun::Mesh(verb) => verb.run(screen),
+        Noun::Mesh(verb) => verb.run(reach, screen).await,
         Noun::Minting(verb) => verb.run(reach, screen).await,
         Noun::Policy(verb) => verb.run(reach, screen).await,
         Noun::Restore(args) => args.run(reach, screen),

@@ -4,7 +4,7 @@
 //! step; exit 1 when a look failed or a probe found a hole.
 //! Refuses: to look at the server's files by itself; that is the room `server`.
 
-mod probes;
+pub(crate) mod probes;
 
 use std::path::PathBuf;
 

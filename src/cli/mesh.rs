@@ -5,6 +5,7 @@
 
 mod lint;
 mod others;
+mod probe;
 mod right;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::cli::exit::{Exit, UsageError};
 use crate::cli::mesh::others::{Consul, HaProxy, Istio, Linkerd, Nginx};
 use crate::cli::mesh::right::RightOptions;
+use crate::cli::reach::Reach;
 use crate::cli::screen::Screen;
 use crate::identity::Subject;
 use crate::mesh::{self, Address, Form, MeshError, Protocol, Side, SocketPath, TextPath};
@@ -36,6 +38,8 @@ pub(crate) enum Verb {
     /// Reads Envoy bootstraps, `/config_dump`, and the YAML of Istio, Linkerd and Consul, offline.
     /// Name files together that are in force together: a hole may be two halves of two files.
     Lint(lint::Lint),
+    /// See what a live endpoint does at the end of a certificate, and tell its tier
+    Probe(probe::Probe),
 }
 
 #[derive(Args)]
@@ -101,7 +105,7 @@ enum FormWord {
 }
 
 impl Verb {
-    pub(crate) fn run(self, screen: &mut Screen) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, reach: &Reach, screen: &mut Screen) -> anyhow::Result<Exit> {
         let text = match self {
             Self::Consul(consul) => consul.text()?,
             Self::Envoy(envoy) => envoy.text()?,
@@ -109,6 +113,7 @@ impl Verb {
             Self::Istio(istio) => istio.text()?,
             Self::Linkerd(linkerd) => linkerd.text()?,
             Self::Lint(lint) => return lint.run(screen),
+            Self::Probe(probe) => return Box::pin(probe.run(reach, screen)).await,
             Self::Nginx(nginx) => nginx.text()?,
         };
         screen.text(&text)?;

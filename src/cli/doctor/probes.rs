@@ -19,7 +19,7 @@ use crate::x509::Certificate;
 
 /// As whom a probe comes, and what it believes.
 #[derive(Args)]
-struct Holder {
+pub(crate) struct Holder {
     /// The holder's certificate chain, PEM; `svid.pem` of `--svid` when absent
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -31,7 +31,7 @@ struct Holder {
     ca: Option<PathBuf>,
     /// How long the end of the holder's certificate may be away
     #[arg(long, value_name = "SPAN", default_value = "16m")]
-    wait: Seconds,
+    pub(crate) wait: Seconds,
 }
 
 #[derive(Args)]
@@ -90,7 +90,7 @@ impl Expiry {
 }
 
 impl Holder {
-    fn endpoint(&self, address: &str, reach: &Reach) -> anyhow::Result<Endpoint> {
+    pub(crate) fn endpoint(&self, address: &str, reach: &Reach) -> anyhow::Result<Endpoint> {
         let beside = |name: &str| reach.svid().map(|folder| folder.join(name));
         let missing = "give the roots of the endpoint with `--ca FILE`, or `--svid DIR`";
         let roots = self.ca.clone().or_else(|| beside(BUNDLE_PEM));
@@ -180,7 +180,7 @@ fn read_trust(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     Ok(read_roots(&pem, || format!("`{shown}`"))?)
 }
 
-fn tell_wait(endpoint: &Endpoint, wait: Seconds, screen: &mut Screen) {
+pub(crate) fn tell_wait(endpoint: &Endpoint, wait: Seconds, screen: &mut Screen) {
     if let Some(end) = endpoint.not_after() {
         let left = end.since(Reach::now());
         if left <= wait {

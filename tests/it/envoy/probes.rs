@@ -1,4 +1,5 @@
-//! `protem doctor` against a real Envoy: the default one has the holes, the demo's has none.
+//! `protem doctor` and `protem mesh probe` against a real Envoy: the default one has the holes, the
+//! demo's has none.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ fn the_doctor_finds_the_holes_and_that_the_demo_has_none() {
         let resumed = scope.spawn(|| resumption(&open));
         let cut = scope.spawn(|| expiry(closed));
         let anew = scope.spawn(|| resumption(closed));
+        let worst = scope.spawn(|| mesh_probe(&bench, &open));
+        let cutting = scope.spawn(|| mesh_probe(&bench, closed));
 
         let (exit, told) = hole.join().unwrap();
         assert_eq!(exit, 1, "{told}");
@@ -42,6 +45,21 @@ fn the_doctor_finds_the_holes_and_that_the_demo_has_none() {
         assert_eq!(exit, 0, "{told}");
         assert!(told.contains("first refusal  403 at "), "{told}");
 
+        let (exit, told) = worst.join().unwrap();
+        assert_eq!(exit, 1, "{told}");
+        assert!(
+            told.contains("0 of 3: an ended certificate opens"),
+            "{told}"
+        );
+        assert!(
+            told.contains("TLS 1.3 ticket: resumed past the end"),
+            "{told}"
+        );
+        let (exit, told) = cutting.join().unwrap();
+        assert_eq!(exit, 0, "{told}");
+        assert!(told.contains("2 of 3: each request ends"), "{told}");
+        assert!(told.contains("refused: "), "{told}");
+
         let (exit, told) = anew.join().unwrap();
         assert_eq!(exit, 0, "{told}");
         assert!(
@@ -54,6 +72,12 @@ fn the_doctor_finds_the_holes_and_that_the_demo_has_none() {
 
 fn probe(bench: &Bench, line: &str) -> (i32, String) {
     let output = bench.attempt(&format!("doctor {line} --svid probe"));
+    let told = stdout(&output) + &stderr(&output);
+    (output.status.code().unwrap(), told)
+}
+
+fn mesh_probe(bench: &Bench, proxy: &str) -> (i32, String) {
+    let output = bench.attempt(&format!("mesh probe {proxy} --svid probe"));
     let told = stdout(&output) + &stderr(&output);
     (output.status.code().unwrap(), told)
 }
