@@ -78,7 +78,8 @@ unsafe extern "C" {
 const CONNECTION_REMOTE_CLOSE: u32 = 0;
 const CONNECTION_LOCAL_CLOSE: u32 = 1;
 const CONNECTION_CONNECTED: u32 = 2;
-const CLOSE_NO_FLUSH: u32 = 1;
+// Not `NoFlush` (1): that still writes what is pending, as far as the socket takes it (measured).
+const CLOSE_ABORT: u32 = 3;
 const METRIC_SUCCESS: u32 = 0;
 const STATUS_CONTINUE: u32 = 0;
 const STATUS_STOP: u32 = 1;
@@ -135,14 +136,14 @@ impl Downstream {
         (found && !text.is_empty()).then(|| text.to_vec())
     }
 
-    /// Closes the connection without flushing. Envoy calls [`on_event`] before this returns.
+    /// Closes the connection and drops what is pending. Envoy calls [`on_event`] before this returns.
     pub(crate) fn close(&self, details: &'static str) {
         let details = Bytes::of(details.as_bytes());
         // SAFETY: fact 1; Envoy copies the details.
         unsafe {
             envoy_dynamic_module_callback_network_filter_close_with_details(
                 self.0,
-                CLOSE_NO_FLUSH,
+                CLOSE_ABORT,
                 details,
             );
         }

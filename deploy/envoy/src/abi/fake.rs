@@ -117,7 +117,7 @@ unsafe extern "C" fn envoy_dynamic_module_callback_network_filter_close_with_det
     how: u32,
     details: Bytes,
 ) {
-    assert_eq!(how, 1, "without flush");
+    assert_eq!(how, 3, "what is pending is dropped");
     // SAFETY: as above.
     let (connection, details) = unsafe { (Connection::of(envoy), details.read()) };
     let details = String::from_utf8(details.to_vec()).unwrap();
