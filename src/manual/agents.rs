@@ -108,7 +108,9 @@
 //! once; by state-of-the-world, which cannot remove, the base SVID takes its place. Envoy keeps
 //! connections that are open: bound them (Envoy's max_connection_duration), and let the servers
 //! subscribe to the deny list: filters `protem.deny_list` (HTTP) and `protem.deny_list.tcp` over
-//! ECDS deny the next request of a denied certificate within milliseconds.
+//! ECDS deny the next request, or the next connection, of a denied certificate within milliseconds.
+//! `protem.deny_list.module` is for the module of `deploy/envoy`, which cuts connections that live,
+//! and each one at its notAfter.
 //!
 //! A CRL is not offered by SDS: an issuer without a fresh one refuses everybody, the one for the
 //! intermediate alone refuses everybody too, and the SPIFFE validator ignores it.

@@ -87,12 +87,13 @@ impl Source for List {
     }
 
     fn everything(&self) -> Vec<Arc<str>> {
-        vec![HTTP.into(), NETWORK.into()]
+        vec![HTTP.into(), MODULE.into(), NETWORK.into()]
     }
 
     fn offer(&self, name: &str, _: &Subscription, _: bool) -> Offer<Filter> {
         let layer = match name {
             HTTP => Layer::Http,
+            MODULE => Layer::Module,
             NETWORK => Layer::Network,
             _ => return Offer::Absent,
         };
@@ -192,6 +193,8 @@ pub(super) const EXTENSION_TYPE: &str =
     "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 /// The filter for requests.
 pub(super) const HTTP: &str = "protem.deny_list";
+/// The module's filter for connections.
+pub(super) const MODULE: &str = "protem.deny_list.module";
 /// The filter for connections.
 pub(super) const NETWORK: &str = "protem.deny_list.tcp";
 
