@@ -11,8 +11,8 @@ rotates   a pool goes on with the next certificate, and no request fails
 stays     one idle TCP connection; prints `open` when it is served, and `closed` when it is closed
 
 Each check prints one JSON line {check, expected, observed, ok}; figures are printed for whoever is
-curious. The exit code is 0 when all were run and are ok. What is judged are states, their order, and
-stamps: what was sent at or after notAfter must not arrive, by the one clock that all here read.
+curious. The exit code is 0 when all were run and are ok. What is judged are states, their order,
+and stamps: what was sent at or after notAfter must not arrive, by the one clock that all here read.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def alpn_of(kind):
 
 def denies(arguments, report):
     house = House(arguments)
-    digests = {name: house.forge.svid(name, in_s(3000))[0] for name in ("bad", "good")}
+    digests = {name: house.forge.svid(name, in_s(3000)) for name in ("bad", "good")}
     stays = {name: stay(house, name) for name in digests}
     denied_us = time.time_ns() // 1000
     house.forge.deny(digests["bad"])

@@ -37,7 +37,7 @@ class Forge:
         return os.path.join(self.folder, *parts)
 
     def svid(self, name, end_s, spiffe_id=WEB):
-        """Writes svid.pem, svid.key and svid.yaml; returns digest and serial as Envoy shows them."""
+        """Writes svid.pem, svid.key and svid.yaml; returns the digest as Envoy shows it."""
         key = ec.generate_private_key(ec.SECP256R1())
         draft = self.draft(x509.Name([]), key, at(end_s)).issuer_name(self.name)
         uri = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe_id)])
@@ -57,7 +57,7 @@ class Forge:
         secret = {"certificate_chain": inline(pem(svid)), "private_key": inline(der)}
         self.resource(f"{name}/svid.yaml", "default", "tls_certificate", secret)
         digest = hashlib.sha256(svid.public_bytes(serialization.Encoding.DER)).hexdigest()
-        return digest, f"{svid.serial_number:x}"
+        return digest
 
     def draft(self, subject, key, end):
         draft = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())

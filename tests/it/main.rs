@@ -45,6 +45,7 @@ mod dev;
 mod doctor;
 mod doors;
 mod envoy;
+mod envoy_module;
 mod faults;
 mod generated;
 mod hostile_callers;

@@ -12,9 +12,9 @@
 //!
 //! Three facts about Envoy stand behind every `SAFETY` below:
 //!
-//! 1. A pointer that Envoy hands to a hook is valid until the hook returns, and so is what it points
-//!    to. All hooks of one connection run on one worker, never two at a time; they may nest: closing
-//!    calls [`on_event`] before it returns. So a filter is only ever borrowed as shared.
+//! 1. A pointer that Envoy hands to a hook is valid until the hook returns, and so is what it
+//!    points to. All hooks of one connection run on one worker, never two at a time; they may nest:
+//!    closing calls [`on_event`] before it returns. So a filter is only ever borrowed as shared.
 //! 2. What [`on_config_new`] and [`on_new`] return is handed back unchanged to the hooks of that
 //!    configuration or connection, and last and once to its destroy hook. Configurations are only
 //!    read, from any thread.
@@ -136,7 +136,8 @@ impl Downstream {
         (found && !text.is_empty()).then(|| text.to_vec())
     }
 
-    /// Closes the connection and drops what is pending. Envoy calls [`on_event`] before this returns.
+    /// Closes the connection and drops what is pending. Envoy calls [`on_event`] before this
+    /// returns.
     pub(crate) fn close(&self, details: &'static str) {
         let details = Bytes::of(details.as_bytes());
         // SAFETY: fact 1; Envoy copies the details.

@@ -1,7 +1,7 @@
 //! Every live connection of the process: which ends when, and which certificates are denied.
 //!
-//! One thread waits for the next end and wakes the connections that are due, each on the worker that
-//! serves it. Workers enter and leave connections; the main thread brings lists.
+//! One thread waits for the next end and wakes the connections that are due, each on the worker
+//! that serves it. Workers enter and leave connections; the main thread brings lists.
 //!
 //! Promises: a connection enters under the list as it stands or is cut by the one that comes: there
 //! is no gap between. Who has left is not woken. The thread looks at the clock at least once in

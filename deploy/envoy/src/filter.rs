@@ -5,8 +5,8 @@
 //! Refuses: to close while Envoy writes: who writes there (an HTTP codec in the middle of a frame)
 //! does not expect it. The bytes are held back, and the worker cuts as soon as it is free.
 //!
-//! Envoy may come back in while it is told to close, so that state lies in cells and no borrow lasts
-//! over such a call.
+//! Envoy may come back in while it is told to close, so that state lies in cells and no borrow
+//! lasts over such a call.
 
 use std::cell::Cell;
 use std::time::Duration;

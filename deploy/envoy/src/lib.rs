@@ -1,13 +1,13 @@
 //! An Envoy module that makes the end of a certificate true for every protocol over TCP.
 //!
-//! TLS looks at notAfter in the handshake only, and connections live on. Envoy's own filters can ask
-//! again for each HTTP request (`deploy/demo/server.yaml`); nothing of theirs knows notAfter for a
-//! connection as such. This module does.
+//! TLS looks at notAfter in the handshake only, and connections live on. Envoy's own filters can
+//! ask again for each HTTP request (`deploy/demo/server.yaml`); nothing of theirs knows notAfter
+//! for a connection as such. This module does.
 //!
 //! | `filter_name` | Does | `filter_config` |
 //! |---|---|---|
-//! | `end` | closes a connection when its peer's certificate ends or is denied | `unreadable=close` or `unreadable=pass` |
-//! | `deny_list` | denies certificates in the whole process; passes what it sees | SHA-256 digests in hexadecimal |
+//! | `end` | closes connections whose certificate ends or is denied | `unreadable=close`, `=pass` |
+//! | `deny_list` | denies certificates, in the whole process | their SHA-256 in hexadecimal |
 //!
 //! Before `end` stands Envoy's own `set_filter_state`, which writes what Envoy knows of the peer's
 //! certificate as [`peer::KEY`]: notAfter in Unix seconds, a space, the SHA-256 of its DER.
@@ -21,8 +21,8 @@
 //! - A connection whose peer is not known (no TLS, no certificate, no `set_filter_state` before) is
 //!   closed before a byte passes, unless the configuration says `unreadable=pass`.
 //! - A clock that is set is noticed within a second.
-//! - Each cut is a line in Envoy's log (`dynamic_modules`), a counter, and the termination details of
-//!   the connection's access log.
+//! - Each cut is a line in Envoy's log (`dynamic_modules`), a counter, and the termination details
+//!   of the connection's access log.
 //! - A configuration that is not understood is refused with words, and the one before stays.
 //! - No panic reaches Envoy: it counts as a connection that cannot be read.
 //!
@@ -33,9 +33,14 @@
 //!
 //! # Walk
 //!
-//! [`abi`] is where Envoy calls, and the only file with `unsafe`; [`settings`] reads configurations,
-//! [`peer`] what is known of a certificate, [`filter`] decides for one connection, and [`agenda`]
-//! knows all of them: who ends when, and who is denied.
+//! [`abi`] is where Envoy calls, and the only file with `unsafe`; [`settings`] reads
+//! configurations, [`peer`] what is known of a certificate, [`filter`] decides for one connection,
+//! and [`agenda`] knows all of them: who ends when, and who is denied.
+
+#![expect(
+    rustdoc::private_intra_doc_links,
+    reason = "all of it is private but the hooks: read it with --document-private-items"
+)]
 
 #[expect(
     unsafe_code,

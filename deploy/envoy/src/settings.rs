@@ -1,6 +1,7 @@
 //! The configuration of a filter, as words with spaces between.
 //!
-//! Promises: a word that is not understood is named in the refusal, shortened and harmless to print.
+//! Promises: a word that is not understood is named in the refusal, shortened and harmless to
+//! print.
 //! Refuses: unknown filters, settings and values, a setting twice, and more than [`DENIED_MAX`]
 //! digests.
 

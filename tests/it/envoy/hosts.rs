@@ -33,7 +33,8 @@ impl Bench {
         self.start_agent(DB_AGENT);
     }
 
-    fn register(&self, host: &str, workload: &str, sds: &str) {
+    /// Registers a host and what runs there.
+    pub(crate) fn register(&self, host: &str, workload: &str, sds: &str) {
         let agent = format!("spiffe://dev.protem.test/agent/{host}");
         let who = format!("--subject {agent} --obtained-by token --owner ops");
         self.protem(&format!("entry put {who} --life 1h"));
