@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Drives a real Envoy with the module of deploy/envoy, and judges by Envoy's own log.
 
-    cut.py ends|denies|refuses|rotates --envoy FILE --module DIR --config FILE --folder DIR
+    cut.py ends|denies|jumps|refuses|rotates --envoy FILE --module DIR --config FILE --folder DIR
     cut.py stays --server HOST:PORT --bundle FILE --client DIR
 
 ends      every kind of connection is cut at notAfter; one that had ended before, at once
 denies    a denied certificate is cut on live connections, and the others are not
+jumps     a clock that is set cuts what has ended by it, and nothing else
 refuses   who shows no certificate, and configurations that say nothing
 rotates   a pool goes on with the next certificate, and no request fails
 stays     one idle TCP connection; prints `open` when it is served, and `closed` when it is closed
@@ -158,6 +159,42 @@ def serving(held):
     yield "echo" if lines.read() == b"again" else "other"
 
 
+def jumps(arguments, report):
+    """The wall clock of Envoy is bent; the one that waits are measured by is not."""
+    source = os.path.join(os.path.dirname(__file__), "bent_clock.c")
+    clock, library = (os.path.join(arguments.folder, name) for name in ("clock", "clock.so"))
+    set_clock(clock, 0)
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    environment = {"LD_PRELOAD": library, "BENT_CLOCK": clock}
+    house = House(arguments, environment=environment)
+    lives = {"short": 600, "good": 1200}
+    for name, life_s in lives.items():
+        house.forge.svid(name, in_s(life_s))
+    waits = {name: stay(house, name) for name in lives}
+    set_clock(clock, 300)
+    both = [sorted(set(serving(house.held[name]))) for name in lives]
+    report.check("nothing_ended", "both serve", both, both == [["200", "echo", "stream"]] * 2)
+
+    set_clock(clock, 900)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        cuts = [pool.submit(refusal, wait) for wait in waits["short"].values()]
+        words = [cut.result() for cut in cuts]
+    why = {house.logged(port).get("why") for port in waits["short"]}
+    observed = {"why": sorted(map(str, why)), "seen": words}
+    ok = why == {"protem_certificate_ended"} and None not in words
+    report.check("ended_by_a_jump", "every connection, idle ones too", observed, ok)
+    observed = sorted(set(serving(house.held["good"])))
+    report.check("others_live", "all three serve", observed, observed == ["200", "echo", "stream"])
+    judge_end(house, report)
+
+
+def set_clock(clock, ahead_s):
+    """In its place, and whole: the file is mapped."""
+    file = os.open(clock, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.pwrite(file, ahead_s.to_bytes(8, sys.byteorder, signed=True), 0)
+    os.close(file)
+
+
 def refuses(arguments, report):
     house = House(arguments, change=lambda tree: every(tree, optional))
     nobody = house.http.context()
@@ -274,7 +311,7 @@ def main():
     )
     commands = parser.add_subparsers(required=True)
     options = ["envoy", "module", "config", "folder"]
-    wanted = {run: options for run in (ends, denies, refuses, rotates)}
+    wanted = {run: options for run in (ends, denies, jumps, refuses, rotates)}
     for run, options in (wanted | {stays: ["server", "bundle", "client"]}).items():
         command = commands.add_parser(run.__name__)
         command.set_defaults(run=run)

@@ -19,8 +19,9 @@ END_S_MAX = 60
 class House:
     """A forge, the services behind, and the Envoy on the shipped configuration."""
 
-    def __init__(self, arguments, change=lambda tree: None, **roots):
+    def __init__(self, arguments, change=lambda tree: None, environment=None, **roots):
         self.arguments = arguments
+        self.environment = environment or {}
         self.forge = Forge(arguments.folder)
         self.forge.svid("server", in_s(3600), f"spiffe://{DOMAIN}/ns/demo/sa/db")
         self.forge.roots(**roots)
@@ -81,7 +82,8 @@ class House:
         return path
 
     def command(self, *words):
-        environment = os.environ | {"ENVOY_DYNAMIC_MODULES_SEARCH_PATH": self.arguments.module}
+        environment = os.environ | self.environment
+        environment["ENVOY_DYNAMIC_MODULES_SEARCH_PATH"] = self.arguments.module
         command = [self.arguments.envoy, "--disable-hot-restart", "--log-level", "warning", *words]
         command += ["--component-log-level", "dynamic_modules:info"]
         return {"args": command, "env": environment}

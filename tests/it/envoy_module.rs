@@ -52,6 +52,17 @@ fn a_denied_certificate_is_cut_where_it_lives_and_no_other() {
 }
 
 #[test]
+fn a_clock_that_is_set_is_noticed_on_idle_connections() {
+    let wanted = [
+        "ended_by_a_jump",
+        "ended_well",
+        "nothing_ended",
+        "others_live",
+    ];
+    drive("jumps", &wanted);
+}
+
+#[test]
 fn who_cannot_be_read_is_closed_and_garbage_is_refused_with_words() {
     let wanted = [
         "ended_well",

@@ -412,8 +412,12 @@ unsafe extern "C" fn on_read(envoy: *mut c_void, filter: *const c_void, _: usize
 /// As [`on_config_new`].
 #[unsafe(export_name = "envoy_dynamic_module_on_network_filter_write")]
 unsafe extern "C" fn on_write(envoy: *mut c_void, filter: *const c_void, _: usize, _: bool) -> u32 {
+    // What panics here is caught here: nothing may be closed while Envoy writes.
+    let run = |gate: &Gate, _: &Downstream| {
+        caught("write", None, || Some(gate.writes())).unwrap_or_else(|| gate.failed_to_write())
+    };
     // SAFETY: facts 1 and 2.
-    unsafe { for_gate("write", envoy, filter, |gate, _| gate.writes()) }
+    unsafe { for_gate("write", envoy, filter, run) }
 }
 
 /// # Safety

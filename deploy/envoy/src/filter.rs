@@ -135,6 +135,14 @@ impl Gate {
         self.cut(downstream, Cut::Unreadable, "the module failed");
     }
 
+    /// The same, while Envoy writes: its worker cuts when it is free.
+    pub(crate) fn failed_to_write(&self) -> Flow {
+        if let State::Live(_, key) = self.state.get() {
+            AGENDA.wake(key, Cut::Unreadable);
+        }
+        Flow::Stop
+    }
+
     fn flow(&self) -> Flow {
         match self.state.get() {
             State::Live(certificate, key) if is_ended(&certificate) => {

@@ -76,10 +76,11 @@
 //! comes by ECDS reaches new connections only. `deploy/envoy` is a library that Envoy loads: it
 //! compares the clock with notAfter for each piece of data, closes idle connections by a timer, and
 //! keeps one deny list for the process, which the agent brings as the configuration of a filter. So
-//! there is no file to watch and no second way for a list to come. Envoy's `set_filter_state` tells
-//! the module what it must know of a certificate, because the interface shows no notAfter and
-//! numbers its attributes anew with each version. Closing is Envoy's `Abort`: its `NoFlush` still
-//! writes what is pending, and sent a waiting greeting to a holder who was not let in (measured).
+//! there is no file to watch and no second way for a list to come. Envoy's own filter for filter
+//! state tells the module what it must know of a certificate, because the interface shows no
+//! notAfter and numbers its attributes anew with each version. Closing is Envoy's `Abort`: its
+//! `NoFlush` still writes what is pending, and sent a waiting greeting to a holder who was not let
+//! in (measured).
 //!
 //! Price: native code inside of the proxy, one build for each minor version of Envoy, and one file
 //! of unsafe declarations, written by hand because no registry has Envoy's own kit for this

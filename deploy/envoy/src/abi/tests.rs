@@ -58,12 +58,15 @@ impl House {
         }
     }
 
-    /// What woke the connection, once it did, and the connection after that.
-    fn wake(&self) -> u64 {
-        let event = self.connection.woken.recv_timeout(PATIENCE).unwrap();
+    /// What woke the connection, once it did. Its worker has not had its turn yet.
+    fn woken(&self) -> u64 {
+        self.connection.woken.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// The worker's turn.
+    fn scheduled(&self, event: u64) {
         // SAFETY: as above.
         unsafe { on_scheduled(self.connection.envoy(), self.connection.filter.get(), event) };
-        event
     }
 
     fn closed(&self) -> Vec<String> {
@@ -106,7 +109,14 @@ fn a_connection_lives_until_its_end_and_is_cut_once() {
         (house.read(), house.write()),
         (STATUS_CONTINUE, STATUS_CONTINUE)
     );
-    assert_eq!(house.wake(), EVENT_ENDED);
+    assert_eq!(house.woken(), EVENT_ENDED);
+    assert_eq!((house.read(), house.write()), (STATUS_STOP, STATUS_STOP));
+    assert_eq!(
+        house.closed(),
+        [""; 0],
+        "held back, not closed in the middle of a write"
+    );
+    house.scheduled(EVENT_ENDED);
     assert_eq!(house.closed(), ["protem_certificate_ended"]);
     assert_eq!((house.read(), house.write()), (STATUS_STOP, STATUS_STOP));
     assert_eq!(house.closed().len(), 1);
@@ -164,7 +174,8 @@ fn a_list_cuts_a_live_connection_and_garbage_changes_no_list() {
         house.event(CONNECTION_CONNECTED);
     }
     let list = configured("deny_list", &"B".repeat(64));
-    assert_eq!(bad.wake(), EVENT_DENIED);
+    assert_eq!(bad.woken(), EVENT_DENIED);
+    bad.scheduled(EVENT_DENIED);
     assert_eq!(bad.closed(), ["protem_certificate_denied"]);
     assert!(configured("deny_list", "garbage").is_null());
     assert!(configured("nothing", "").is_null());
@@ -198,7 +209,7 @@ fn who_is_gone_is_not_woken() {
     gone.event(CONNECTION_REMOTE_CLOSE);
     let next = House::new("", true, Some(peer(1, '3')));
     next.event(CONNECTION_CONNECTED);
-    assert_eq!(next.wake(), EVENT_ENDED);
+    assert_eq!(next.woken(), EVENT_ENDED);
     assert!(gone.connection.woken.try_recv().is_err());
     assert_eq!(gone.closed(), [""; 0]);
 }
