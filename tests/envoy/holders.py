@@ -7,7 +7,7 @@ he sent what was answered, or by the service behind before it sent what arrived.
 import sys
 import time
 
-import behind
+import stamping
 from clients import REFUSED, Http1, Http2, refusal
 
 # Only a broken run reaches it.
@@ -142,7 +142,7 @@ def asked_until_cut(ask):
 
 def echoed_until_cut(lines):
     def ask():
-        sent = behind.stamp()
+        sent = stamping.stamp()
         lines.tls.sendall(sent)
         if lines.read() + b"\n" != sent:
             sys.exit("error: the echo is not what was sent")

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-import behind
+import stamping
 import yaml
 from clients import Target
 from forge import DOMAIN, Forge, in_s
@@ -41,8 +41,8 @@ class House:
             "SERVER_PORT": 0,
             "TCP_PORT": 0,
             "SERVER_ADMIN_PORT": 0,
-            "ECHO_PORT": behind.serve(behind.Web),
-            "TCP_ECHO_PORT": behind.serve(behind.Tcp),
+            "ECHO_PORT": stamping.serve(stamping.Web),
+            "TCP_ECHO_PORT": stamping.serve(stamping.Tcp),
             "AGENT_SOCKET": "none",
             "LOG_DIR": self.forge.folder,
         }.items():

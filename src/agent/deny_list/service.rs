@@ -87,7 +87,8 @@ impl Source for List {
     }
 
     fn everything(&self) -> Vec<Arc<str>> {
-        vec![HTTP.into(), MODULE.into(), NETWORK.into()]
+        // The module's is for who names it: others could not load it.
+        vec![HTTP.into(), NETWORK.into()]
     }
 
     fn offer(&self, name: &str, _: &Subscription, _: bool) -> Offer<Filter> {
