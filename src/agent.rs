@@ -32,6 +32,7 @@ mod local;
 mod local_caller;
 mod news;
 mod observe;
+mod rarely;
 mod refusal;
 mod report;
 mod run;

@@ -18,6 +18,7 @@ mod elevation;
 mod entry;
 mod exit;
 mod keep;
+mod mesh;
 mod minting;
 mod paging;
 mod policy;
@@ -90,6 +91,9 @@ enum Noun {
     /// Who may hold which scope
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// What a mesh must be told so that a right ends, and the holes of what it was told
+    #[command(subcommand)]
+    Mesh(mesh::Verb),
     /// Whether the server mints
     #[command(subcommand)]
     Minting(minting::Verb),
@@ -162,6 +166,7 @@ async fn perform(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Noun::Elevate(args) => args.run(reach, screen).await,
         Noun::Elevation(verb) => verb.run(reach, screen).await,
         Noun::Entry(verb) => verb.run(reach, screen).await,
+        Noun::Mesh(verb) => verb.run(screen),
         Noun::Minting(verb) => verb.run(reach, screen).await,
         Noun::Policy(verb) => verb.run(reach, screen).await,
         Noun::Restore(args) => args.run(reach, screen),
@@ -201,6 +206,8 @@ mod tests {
             "protem agent fetch --socket unix:///run/a.sock --write d --hint scope/db.read",
             "protem agent write d --on-change true",
             "protem elevate db.read --socket a.sock --reason fire --wait",
+            "protem mesh envoy --scope a --subject spiffe://td/a --side server --upstream h:1",
+            "protem mesh nginx --scope a --subject spiffe://td/a --upstream [::1]:1",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -220,6 +227,9 @@ mod tests {
             "protem svid write --svid d --join-token T --out o",
             "protem --svid d --operator f token list",
             "protem elevate db.read --out e --once --wait --duration soon",
+            "protem mesh envoy --scope a --subject spiffe://td/a/scope/b --side server --upstream h:1",
+            "protem mesh envoy --scope A --subject spiffe://td/a --side server --upstream h:1",
+            "protem mesh linkerd --scope a --subject spiffe://td/a --target-port 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

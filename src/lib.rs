@@ -40,6 +40,8 @@
 //! | doors | [`keyset`] | the keys of token issuers, from files and over the net |
 //! | root | [`config`], [`lifecycle`], [`telemetry`] | what is set; start and stop; logs |
 //! | root | [`agent`] | on each host: attests local callers, keeps their SVIDs, hands them over |
+//! | root | [`enforce`] | for services without a mesh: a right ends with its certificate |
+//! | root | [`mesh`] | what a mesh must be told so that it enforces a scope, and its holes |
 //! | root | [`server`] | the parts put together, in the order in which they need each other |
 //! | root | [`cli`] | the command `protem`: a client, also of a server in its own process |
 //!
@@ -88,6 +90,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod elevation;
+pub mod enforce;
 pub mod failpoint;
 pub mod id;
 pub mod identity;
@@ -95,6 +98,7 @@ pub mod keyset;
 pub mod lifecycle;
 #[cfg(any(doc, doctest))]
 pub mod manual;
+pub mod mesh;
 pub mod metric;
 pub mod pki;
 pub mod policy;

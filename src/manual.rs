@@ -8,6 +8,7 @@
 //! | [`operating`] | whoever runs it | as needed |
 //! | [`runbook`] | whoever an alert has woken | as needed |
 //! | [`agents`] | whoever runs agents | 5 minutes |
+//! | [`mesh`] | whoever runs the proxies that enforce scopes | 3 minutes |
 //! | [`strangers`] | whoever has a mesh, SPIRE or CI already | 5 minutes |
 //!
 //! Promises: what stands here holds for this version; what does not hold yet is said in the same
@@ -17,6 +18,7 @@
 
 pub mod agents;
 pub mod decisions;
+pub mod mesh;
 pub mod operating;
 pub mod runbook;
 pub mod strangers;

@@ -33,7 +33,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::agent::rarely::Rarely;
 use crate::identity::Selector;
+use crate::metric::{Counter, One, Sheet, agent_table};
 use crate::time::Clock;
 
 use crate::agent::attestor::cgroup::belonging;
@@ -59,6 +61,9 @@ pub(crate) struct Attestor {
     digests: Digests,
     names: Names,
     clock: Arc<dyn Clock>,
+    /// Of callers who could not be attested.
+    rarely: Rarely,
+    failed: One<Counter>,
     /// Off in a test that stands for an older kernel.
     asks_peer_pidfd: bool,
 }
@@ -133,6 +138,8 @@ impl Attestor {
             digests: Digests::new(sha256_bytes_max),
             names: Names::new(),
             clock,
+            rarely: Rarely::default(),
+            failed: agent_table::NOT_ATTESTED.counter(),
             asks_peer_pidfd,
         })
     }
@@ -149,6 +156,11 @@ impl Attestor {
     /// What is needed, and each change of it: who attested before a change attests again.
     pub(crate) fn needs(&self) -> watch::Receiver<Needs> {
         self.needs.subscribe()
+    }
+
+    /// Puts what is counted on a sheet.
+    pub(crate) fn on(&self, sheet: &mut Sheet) {
+        self.failed.on(sheet);
     }
 
     /// The clock of all this.
@@ -321,10 +333,10 @@ const TRIES_MAX: usize = 3;
 const GROUPS_MAX: usize = 1_024;
 /// Callers that are looked at at once.
 const LOOKS_AT_ONCE_MAX: usize = 128;
-const LOOKS_OF_UID_MAX: usize = 64;
+const LOOKS_OF_UID_MAX: usize = 32;
 /// Processes that are read at once.
 const GLANCES_AT_ONCE_MAX: usize = 32;
-const GLANCES_OF_UID_MAX: usize = 16;
+const GLANCES_OF_UID_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@
 //!
 //! Promises: only `%` and `/` in the value of a literal `:authority` of a HEADERS frame become `-`;
 //! all else passes as it came, and no length changes. What is held back is one HEADERS frame, of at
-//! most [`HEADERS_BYTES_MAX`]; a longer one passes unread.
+//! most `HEADERS_BYTES_MAX`; a longer one passes unread.
 //! Refuses: nothing. Who sends nonsense is told so by the library.
 
 use std::io;

@@ -36,6 +36,10 @@ pub(crate) trait Caller: Clone + Send + Sync + 'static {
 
     /// His process, as this host counts.
     fn pid(&self) -> u32;
+
+    /// Whether he was root of this host, not of a container, when he connected: says how much he
+    /// may have open, and gives no right.
+    fn is_root_of_host(&self) -> bool;
 }
 
 /// How new what a caller shows must be.

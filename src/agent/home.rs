@@ -144,6 +144,18 @@ impl Home {
         Ok(())
     }
 
+    /// Tries whether an SVID could be put there now.
+    ///
+    /// # Errors
+    /// Why not; nothing is left behind.
+    pub(crate) fn try_room(&self) -> Result<(), HomeError> {
+        let path = self.path.join(ROOM);
+        remove(&path)?;
+        let tried = put(&path, &[0; ROOM_BYTES]);
+        remove(&path)?;
+        tried
+    }
+
     /// Replaces the roots, where they differ.
     ///
     /// # Errors
@@ -222,6 +234,9 @@ const CURRENT: &str = "current";
 /// Two folders take turns; the link says which one holds.
 const NAMES: [&str; 2] = ["svid.a", "svid.b"];
 const STARTS: &str = "starts";
+const ROOM: &str = ".room";
+/// More than a chain and a key take, with what a file system needs for their folder.
+const ROOM_BYTES: usize = 32 * 1_024;
 /// Room for 2^40 generations of each start, and for this many starts.
 const GENERATIONS_PER_START_BITS: u32 = 40;
 const STARTS_MAX: u64 = (1 << 24) - 1;
@@ -255,6 +270,21 @@ mod tests {
         }
         let key = fs::metadata(place.svid().join("svid.key")).unwrap();
         assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn whether_there_is_room_leaves_nothing_behind() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        let place = Home::open(&path).unwrap();
+        let names = || fs::read_dir(&path).unwrap().count();
+        let before = names();
+        place.try_room().unwrap();
+        fs::write(path.join(ROOM), "of a crash").unwrap();
+        place.try_room().unwrap();
+        assert_eq!(names(), before);
+        fs::create_dir(path.join(ROOM)).unwrap();
+        assert!(place.try_room().is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::client::{Client, ClientError, Minted, Proof, Wanted, read_roots, read
 use crate::config::{AgentConfig, FirstProof};
 use crate::id::entropy::Entropy;
 use crate::time::{Clock, Timestamp};
+use crate::wire::problem::ProblemKind;
 use crate::wire::svid::SvidRequest;
 use crate::x509::{KeyKind, PrivateKey, PrivateKeyError, write_chain, write_request};
 
@@ -56,6 +57,18 @@ pub enum IdentityError {
          `protem token create {0}` and write it to the file that `join_token_file` names"
     )]
     NoProof(String),
+    /// What should prove it does not.
+    #[error(
+        "nothing proves this agent: its own SVID is not there or has ended, and the first proof is \
+         no good. Make a join token with `protem token create {subject}` and write it to the file \
+         that `join_token_file` names; it is tried again by itself"
+    )]
+    NotProved {
+        /// The agent's SPIFFE ID.
+        subject: String,
+        /// What is wrong with the proof.
+        source: Box<ClientError>,
+    },
     /// What it has cannot be kept.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -115,7 +128,7 @@ impl Identity {
             return self.mint(&self.client).await;
         }
         match &self.first {
-            Some(first) => self.mint(first).await,
+            Some(first) => self.mint(first).await.map_err(|error| self.of_proof(error)),
             None => Err(IdentityError::NoProof(self.subject.clone())),
         }
     }
@@ -166,7 +179,30 @@ impl Identity {
         }
     }
 
+    /// Says what to do where the first proof is not there, spent, or somebody else's.
+    fn of_proof(&self, error: IdentityError) -> IdentityError {
+        let refused = |kind| {
+            matches!(
+                kind,
+                ProblemKind::Denied | ProblemKind::Forbidden | ProblemKind::Unauthenticated
+            )
+        };
+        match error {
+            IdentityError::Client(source)
+                if matches!(source, ClientError::Secret(_) | ClientError::Svid(_))
+                    || source.problem().is_some_and(refused) =>
+            {
+                let subject = self.subject.clone();
+                let source = Box::new(source);
+                IdentityError::NotProved { subject, source }
+            }
+            error => error,
+        }
+    }
+
     async fn mint(&self, client: &Client) -> Result<Own, IdentityError> {
+        // Before a token is spent, and before the server signs what could not be kept.
+        self.home.try_room()?;
         let key = PrivateKey::generate(KeyKind::P256)?;
         let asked = client.clock.now();
         let request = SvidRequest {

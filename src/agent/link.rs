@@ -77,6 +77,11 @@ enum Broken {
     Silent,
 }
 
+/// There is nothing to call with.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent has no SVID of its own")]
+struct NoSvid;
+
 impl Link {
     /// Follows the server until the stop. `own` says when there is an SVID to call with, and when
     /// it is a new one.
@@ -123,8 +128,14 @@ impl Link {
             if matches!(error, Broken::Ending(_)) {
                 return;
             }
-            self.troubles.server(Some(&error));
-            tell(&error);
+            if matches!(error, Broken::Client(ClientError::Svid(_))) {
+                // Why there is no new one, who keeps it says.
+                self.troubles.server(Some(&NoSvid));
+                tracing::warn!("the agent has no SVID to call its server with");
+            } else {
+                self.troubles.server(Some(&error));
+                tell(&error);
+            }
             let pause = pause(failures, u16::from_be_bytes(self.client.entropy.bytes()));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -4,8 +4,8 @@
 //! Promises: every call attests its caller anew, before anything is kept for him; an elevation is
 //! asked for in the name of one of his own subjects, and only its subject hears of it. What the
 //! server says goes to the caller in the server's words.
-//! Refuses: more calls at once, and a faster pace of asking and waiting, than the named bounds; to
-//! take root of a container for root of the host.
+//! Refuses: more calls at once, and a faster pace of asking, waiting and looking, than the named
+//! bounds; to take root of a container for root of the host.
 
 mod ask;
 mod pace;
@@ -22,10 +22,10 @@ use tonic::{Request, Response, Status};
 use crate::agent::holdings::Holdings;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::local::pace::Pace;
+pub(crate) use crate::agent::local::status::Part;
 use crate::agent::local_caller::LocalCaller;
 use crate::agent::refusal::{Refusal, Shows};
-use crate::agent::seats::{Seat, Seats};
-use crate::agent::socket::{self, SeatLimits};
+use crate::agent::seats::{Seat, Seats, SeatsMax};
 use crate::client::{Client, ClientError};
 use crate::identity::Selector;
 use crate::proto::agent::local_agent_server::LocalAgent;
@@ -39,7 +39,7 @@ use crate::wire::problem::ProblemKind;
 
 /// Where the status comes from, made when it is asked for.
 pub(crate) type StatusSource =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<StatusResponse, Ending>> + Send + Sync>;
+    Arc<dyn Fn(Part) -> BoxFuture<'static, Result<StatusResponse, Ending>> + Send + Sync>;
 
 /// The service.
 pub(crate) struct LocalCalls {
@@ -50,16 +50,16 @@ pub(crate) struct LocalCalls {
     own_uid: u32,
     pace: Pace,
     waits: Pace,
+    looks: Pace<u32>,
     calls: Arc<Seats>,
-    users: Arc<socket::Seats>,
 }
 
-/// A caller who is attested and has a seat of his process and one of his user.
+/// A caller who is attested and has a seat.
 struct Seated {
     selectors: Arc<BTreeSet<Selector>>,
     /// Whether he may see and do what the operator of this host may.
     of_host: bool,
-    _seats: (Seat, socket::Seat),
+    _seat: Seat,
 }
 
 /// The parts of [`LocalCalls`].
@@ -87,12 +87,8 @@ impl LocalCalls {
             own_uid: parts.own_uid,
             pace: Pace::of_asking(),
             waits: Pace::of_waiting(),
-            calls: Seats::new(CALLS_EACH_MAX, CALLS_MAX),
-            users: socket::Seats::new(SeatLimits {
-                all_max: CALLS_MAX,
-                of_uid_max: CALLS_OF_UID_MAX,
-                for_root: CALLS_FOR_ROOT,
-            }),
+            looks: Pace::of_status(),
+            calls: Seats::new(SeatsMax::of(CALLS_MAX, CALLS_EACH_MAX)),
         }
     }
 
@@ -104,13 +100,11 @@ impl LocalCalls {
             .iter()
             .any(|selector| selector.as_str().starts_with(OF_CONTAINER));
         let uid = caller.uid();
-        let root = uid == ROOT && !contained;
-        let of_user = self.users.take_as(uid, root).map_err(|_| Refusal::Busy)?;
-        let of_process = self.calls.take(caller.holder()).ok_or(Refusal::Busy)?;
+        let seat = self.calls.take(caller).ok_or(Refusal::Busy)?;
         Ok(Seated {
             selectors,
             of_host: !contained && (uid == ROOT || uid == self.own_uid),
-            _seats: (of_process, of_user),
+            _seat: seat,
         })
     }
 
@@ -174,10 +168,14 @@ impl LocalCalls {
     async fn status_of(&self, request: Request<StatusRequest>) -> Result<StatusResponse, Refusal> {
         let caller = LocalCaller::of(request.extensions())?;
         let seated = self.seat(&caller).await?;
-        let status = (self.status)().await.map_err(|_| Refusal::Ending)?;
         if seated.of_host {
-            return Ok(status);
+            let status = (self.status)(Part::All).await;
+            return status.map_err(|_| Refusal::Ending);
         }
+        let pace = self.looks.ask(&caller.uid(), &*self.clock);
+        pace.map_err(Refusal::StatusPace)?;
+        let status = (self.status)(Part::OfProcess(caller.pid())).await;
+        let status = status.map_err(|_| Refusal::Ending)?;
         let selectors = Arc::clone(&seated.selectors);
         let following = self.keeper.follow(selectors, caller.holder()).await;
         let holdings = following.map_err(|_| Refusal::Ending)?.now();
@@ -264,10 +262,6 @@ const ROOT: u32 = 0;
 const CALLS_EACH_MAX: usize = 8;
 /// Of all processes at once: each may hold a connection to the server.
 const CALLS_MAX: usize = 128;
-/// Of one user at once.
-const CALLS_OF_UID_MAX: usize = 32;
-/// Of all, those that only root of the host gets.
-const CALLS_FOR_ROOT: usize = 8;
 /// How a selector begins that only a process in a container shows.
 const OF_CONTAINER: &str = "container:";
 const ID_BYTES_MAX: usize = 64;
@@ -293,7 +287,7 @@ mod tests {
             keeper: stand.keeper.clone(),
             clock: stand.clock.clone(),
             server: Arc::new(stand.nowhere()),
-            status: Arc::new(move || {
+            status: Arc::new(move |_| {
                 let status = status.clone();
                 Box::pin(async move { Ok(status) })
             }),
@@ -383,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_user_leaves_seats_to_others_and_who_is_not_attested_takes_none() {
+    async fn one_process_has_few_seats_and_who_is_not_attested_takes_none() {
         let stand = Stand::new();
         let local = local(&stand, StatusResponse::default());
         let of = |uid, shows: Option<&str>| {
@@ -402,11 +396,7 @@ mod tests {
         }
         assert!(local.seat(&of(7, Some("unix:uid:7"))).await.is_err());
         drop(seated);
-        let users = (0..CALLS_MAX).filter_map(|_| local.users.take_as(7, false).ok());
-        let users: Vec<_> = users.collect();
-        assert_eq!(users.len(), CALLS_OF_UID_MAX);
-        assert!(local.seat(&of(7, Some("unix:uid:7"))).await.is_err());
-        local.seat(&of(8, Some("unix:uid:8"))).await.unwrap();
+        local.seat(&of(7, Some("unix:uid:7"))).await.unwrap();
     }
 
     #[tokio::test]
@@ -448,6 +438,8 @@ mod tests {
                 held("spiffe://td/b", "", ""),
             ],
             streams: vec![stream(7), stream(8)],
+            own_trouble: "own".to_owned(),
+            server_trouble: "server".to_owned(),
             ..StatusResponse::default()
         };
         let local = local(&stand, status);
@@ -461,6 +453,11 @@ mod tests {
             let request = from(LocalCaller(caller), StatusRequest {});
             let status = local.status(request).await.unwrap().into_inner();
             assert_eq!(status.agent, "spiffe://td/agent");
+            let trouble = (
+                status.own_trouble.is_empty(),
+                status.server_trouble.is_empty(),
+            );
+            assert_eq!(trouble, (status.held.len() < 4, status.held.len() < 4));
             (status.held.len(), status.streams.len())
         };
         assert_eq!(counts(0, "uid:7").await, (4, 2));
@@ -472,5 +469,23 @@ mod tests {
         }
         stand.tell(|holdings| holdings.identities.clear());
         assert_eq!(counts(1_000, "uid:7").await, (0, 1));
+    }
+
+    #[tokio::test]
+    async fn who_is_nobody_has_a_pace_of_looking_and_nothing_is_copied_for_him() {
+        let stand = Stand::new();
+        one(&stand);
+        let parts = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::clone(&parts);
+        let mut local = local(&stand, StatusResponse::default());
+        local.status = Arc::new(move |part| {
+            asked.lock().unwrap().push(part);
+            Box::pin(async { Ok(StatusResponse::default()) })
+        });
+        let look = async || local.status(from(stand.caller(), StatusRequest {})).await;
+        while look().await.is_ok() {}
+        assert_eq!(look().await.unwrap_err().code(), Code::ResourceExhausted);
+        let parts = parts.lock().unwrap();
+        assert_eq!(*parts, [Part::OfProcess(7); 10]);
     }
 }

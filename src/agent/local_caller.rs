@@ -35,6 +35,14 @@ pub(crate) trait Attest: Send + Sync + 'static {
 
     /// Its number.
     fn pid(&self) -> u32;
+
+    /// As [`Caller::is_root_of_host`].
+    fn is_root_of_host(&self) -> bool;
+
+    /// Counts that it failed; where a line of the log is due, how many were kept back.
+    fn failed(&self) -> Option<u64> {
+        Some(0)
+    }
 }
 
 /// Why it failed, for the log.
@@ -59,7 +67,7 @@ impl LocalCaller {
     /// What he shows at this moment.
     ///
     /// # Errors
-    /// [`Refusal::NotAttested`], with the reason in the log.
+    /// [`Refusal::NotAttested`], with the reason in the log where a line is due.
     pub(crate) async fn attest(&self) -> Result<Arc<BTreeSet<Selector>>, Refusal> {
         self.0.attest().await.map_err(|error| self.refused(&error))
     }
@@ -74,8 +82,12 @@ impl LocalCaller {
     }
 
     fn refused(&self, error: &AttestFailure) -> Refusal {
-        let (pid, uid) = (self.0.pid(), self.0.uid());
-        tracing::warn!(pid, uid, error = %error, "a local caller could not be attested");
+        if let Some(kept_back) = self.0.failed() {
+            let (pid, uid) = (self.0.pid(), self.0.uid());
+            tracing::warn!(
+                pid, uid, kept_back, error = %error, "a local caller could not be attested"
+            );
+        }
         Refusal::NotAttested
     }
 
@@ -116,6 +128,14 @@ impl Attest for Peer {
     fn pid(&self) -> u32 {
         Self::pid(self)
     }
+
+    fn is_root_of_host(&self) -> bool {
+        Self::is_root_of_host(self)
+    }
+
+    fn failed(&self) -> Option<u64> {
+        Self::failed(self)
+    }
 }
 
 impl Caller for LocalCaller {
@@ -139,5 +159,9 @@ impl Caller for LocalCaller {
 
     fn pid(&self) -> u32 {
         Self::pid(self)
+    }
+
+    fn is_root_of_host(&self) -> bool {
+        self.0.is_root_of_host()
     }
 }

@@ -47,6 +47,10 @@ pub(crate) struct Metrics {
     pub(crate) turned_away: Many<Counter>,
     /// Connections accepted, by socket.
     pub(crate) accepted: Many<Counter>,
+    /// Calls turned away for want of a seat.
+    pub(crate) calls_refused: One<Counter>,
+    /// Streams of the Workload API ended, by why.
+    pub(crate) streams_ended: Many<Counter>,
     /// Faults of sockets.
     pub(crate) faults: Many<Counter>,
     /// Scopes asked for, by answer.
@@ -68,6 +72,8 @@ impl Default for Metrics {
             connections: agent_table::CONNECTIONS.gauges(),
             turned_away: agent_table::CONNECTIONS_REFUSED.counters(),
             accepted: agent_table::CONNECTIONS_ACCEPTED.counters(),
+            calls_refused: agent_table::CALLS_REFUSED.counter(),
+            streams_ended: agent_table::STREAMS_ENDED.counters(),
             faults: agent_table::SOCKET_FAULTS.counters(),
             asks: agent_table::ASKS.counters(),
             denied: agent_table::DENIED.gauge(),
@@ -97,6 +103,8 @@ impl Metrics {
         self.connections.on(&mut sheet);
         self.turned_away.on(&mut sheet);
         self.accepted.on(&mut sheet);
+        self.calls_refused.on(&mut sheet);
+        self.streams_ended.on(&mut sheet);
         self.faults.on(&mut sheet);
         self.asks.on(&mut sheet);
         self.denied.on(&mut sheet);

@@ -74,6 +74,9 @@ pub(crate) enum Refusal {
     /// What the server said.
     #[error("{}", short(.0))]
     Server(Box<ClientError>),
+    /// The status asked for too fast.
+    #[error("the status was asked for too often: ask again in {0} s")]
+    StatusPace(u32),
     /// More streams than one process may have.
     #[error("too many streams of this process: close some, then ask again")]
     Streams,
@@ -106,13 +109,34 @@ impl fmt::Display for Shows {
 }
 
 impl Refusal {
+    /// One word for logs and metrics: without what the caller shows or says.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Ending => "ending",
+            Self::Header => "header",
+            Self::JwtProfile => "jwt_profile",
+            Self::Minting => "minting",
+            Self::NoElevation(_) => "no_elevation",
+            Self::NoIdentity(_) => "no_identity",
+            Self::NotAttested => "not_attested",
+            Self::NotTold => "not_told",
+            Self::NotYours { .. } => "not_yours",
+            Self::Pace(_) | Self::StatusPace(_) => "pace",
+            Self::Scope(_) => "scope",
+            Self::Server(_) => "server",
+            Self::Streams => "streams",
+            Self::Subject(_) => "subject",
+        }
+    }
+
     const fn code(&self) -> Code {
         match self {
             Self::Header | Self::Scope(_) | Self::Subject(_) => Code::InvalidArgument,
             Self::JwtProfile => Code::Unimplemented,
             Self::NoElevation(_) => Code::NotFound,
             Self::NoIdentity(_) | Self::NotYours { .. } => Code::PermissionDenied,
-            Self::Pace(_) => Code::ResourceExhausted,
+            Self::Pace(_) | Self::StatusPace(_) => Code::ResourceExhausted,
             Self::Busy
             | Self::Ending
             | Self::Minting
@@ -251,6 +275,15 @@ mod tests {
                 "Unavailable: too many calls of this kind at once: wait for one to end, then ask \
                  again",
             ),
+        ];
+        for (refusal, told) in table {
+            says(refusal, told);
+        }
+    }
+
+    #[test]
+    fn so_are_those_of_elevations_and_the_status() {
+        let table = [
             (
                 Refusal::Pace(7),
                 "ResourceExhausted: too many elevations asked for: ask again in 7 s",
@@ -275,11 +308,20 @@ mod tests {
                 problem(ProblemKind::Denied, "not on weekends"),
                 "PermissionDenied: not on weekends (word)",
             ),
+            (
+                Refusal::StatusPace(1),
+                "ResourceExhausted: the status was asked for too often: ask again in 1 s",
+            ),
         ];
         for (refusal, told) in table {
-            let status = Status::from(refusal);
-            assert_eq!(format!("{:?}: {}", status.code(), status.message()), told);
+            says(refusal, told);
         }
+    }
+
+    #[track_caller]
+    fn says(refusal: Refusal, told: &str) {
+        let status = Status::from(refusal);
+        assert_eq!(format!("{:?}: {}", status.code(), status.message()), told);
     }
 
     #[test]

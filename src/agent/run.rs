@@ -214,6 +214,7 @@ impl Parts {
             health: health.clone(),
             own_uid: rustix::process::geteuid().as_raw(),
             limits: SocketLimits::standard(),
+            metrics: self.metrics.clone(),
         };
         let router = socket.router();
         let router = router.map_err(|error| AgentError::Services(Box::new(error)))?;
@@ -354,7 +355,9 @@ impl Parts {
             }
         };
         let (streams, uses) = (Arc::clone(&self.streams), Arc::clone(&self.uses));
+        let attestor = Arc::clone(&self.attestor);
         let more = move |sheet: &mut Sheet| {
+            attestor.on(sheet);
             streams.on(sheet);
             uses.on(sheet);
         };

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 pub(crate) use crate::agent::socket::incoming::{Incoming, SocketState};
 pub(crate) use crate::agent::socket::place::Place;
-pub(crate) use crate::agent::socket::seats::{Seat, SeatLimits, Seats};
+pub(crate) use crate::agent::socket::seats::SeatLimits;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]

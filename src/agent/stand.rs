@@ -31,6 +31,7 @@ use crate::agent::holdings::{
 };
 use crate::agent::keeper::{Followed, Follower, FollowerId, Keeper, Order};
 use crate::agent::local_caller::{Attest, AttestFailure, LocalCaller};
+use crate::agent::observe::Metrics;
 use crate::agent::workload_socket::{SocketLimits, WorkloadSocket};
 use crate::client::{Client, Proof};
 use crate::id::Holder;
@@ -88,6 +89,10 @@ impl Attest for TestCaller {
 
     fn pid(&self) -> u32 {
         7
+    }
+
+    fn is_root_of_host(&self) -> bool {
+        self.uid == 0
     }
 }
 
@@ -181,10 +186,11 @@ impl Stand {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
             server: Arc::new(self.nowhere()),
-            status: Arc::new(|| Box::pin(async { Ok(StatusResponse::default()) })),
+            status: Arc::new(|_| Box::pin(async { Ok(StatusResponse::default()) })),
             health,
             own_uid: 1,
             limits,
+            metrics: Metrics::default(),
         };
         let router = socket.router().unwrap();
         let caller = self.caller();

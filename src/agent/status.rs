@@ -1,6 +1,6 @@
 //! What `protem agent status` shows: what is held, and how the agent fares.
 //!
-//! Promises: made when it is asked for; nothing of it is a secret.
+//! Promises: made when it is asked for, of the part that is asked for; nothing of it is a secret.
 //! Refuses: to say who may see it; that is its door's.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::agent::identity::Own;
 use crate::agent::keeper::{Ending, Keeper};
 use crate::agent::link::Fare;
-use crate::agent::local::StatusSource;
+use crate::agent::local::{Part, StatusSource};
 use crate::agent::trouble::{Trouble, Troubles};
 use crate::agent::xds::Streams;
 use crate::proto::agent::StatusResponse;
@@ -34,11 +34,11 @@ pub(crate) struct Statuses {
 }
 
 impl Statuses {
-    /// All of it, as it stands.
+    /// All of it, or a part, as it stands.
     ///
     /// # Errors
     /// When the agent is ending.
-    pub(crate) async fn now(&self) -> Result<StatusResponse, Ending> {
+    pub(crate) async fn now(&self, part: Part) -> Result<StatusResponse, Ending> {
         let held = self.keeper.status().await?;
         let (own, fare) = (*self.own.borrow(), *self.fare.borrow());
         let Trouble {
@@ -51,7 +51,7 @@ impl Statuses {
             skew_ms: fare.skew_ms,
             own_not_after_ms: own.map_or(0, |own| own.not_after.unix_ms()),
             held,
-            streams: self.streams.rows(),
+            streams: self.streams.rows_where(|pid| part.has(pid)),
             own_trouble,
             server_trouble,
         })
@@ -62,9 +62,9 @@ impl Statuses {
     /// The same for a door.
     pub(crate) fn source(&self) -> StatusSource {
         let this = self.clone();
-        Arc::new(move || {
+        Arc::new(move |part| {
             let this = this.clone();
-            Box::pin(async move { this.now().await })
+            Box::pin(async move { this.now(part).await })
         })
     }
 }

@@ -21,10 +21,12 @@ use tonic::{Request, Response, Status};
 
 use crate::agent::keeper::Keeper;
 use crate::agent::local_caller::LocalCaller;
+use crate::agent::rarely::Rarely;
 use crate::agent::refusal::Refusal;
 use crate::agent::seats::Seats;
 use crate::agent::workload_api::handout::{Handout, Kind};
 use crate::agent::workload_api::subscription::Subscription;
+use crate::metric::{Counter, Many};
 use crate::proto::workload::spiffe_workload_api_server::SpiffeWorkloadApi;
 use crate::proto::workload::{
     JwtBundlesRequest, JwtBundlesResponse, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
@@ -41,6 +43,16 @@ pub(crate) struct WorkloadApi {
     pub(crate) clock: Arc<dyn Clock>,
     /// Streams.
     pub(crate) seats: Arc<Seats>,
+    /// What is said of their ends.
+    pub(crate) ends: Arc<Ends>,
+}
+
+/// What the log and the metrics are told of streams that end.
+pub(crate) struct Ends {
+    /// For the pace of the log.
+    clock: Arc<dyn Clock>,
+    lines: Rarely,
+    counted: Many<Counter>,
 }
 
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
@@ -54,13 +66,14 @@ impl WorkloadApi {
     ) -> Result<Response<Stream<T>>, Status> {
         let caller = LocalCaller::of(request.extensions())?;
         let (pid, uid) = (caller.pid(), caller.uid());
-        let told = move |refusal| tell(refusal, kind, pid, uid);
-        let seat = self.seats.take(caller.holder());
-        let seat = seat.ok_or(Refusal::Streams).map_err(told)?;
+        let ends = Arc::clone(&self.ends);
+        let told = move |refusal| ends.tell(refusal, kind, pid, uid);
+        let seat = self.seats.take(&caller);
+        let seat = seat.ok_or(Refusal::Streams).map_err(&told)?;
         let (keeper, clock) = (self.keeper.clone(), self.clock.clone());
         let subscription = Subscription::open(kind, caller, keeper, clock, seat).await;
-        let handouts = subscription.map_err(told)?.handouts();
-        let messages = handouts.map(move |handout| handout.map(message).map_err(told));
+        let handouts = subscription.map_err(&told)?.handouts();
+        let messages = handouts.map(move |handout| handout.map(message).map_err(&told));
         Ok(Response::new(messages.boxed()))
     }
 }
@@ -119,14 +132,82 @@ pub(crate) fn with_header(request: Request<()>) -> Result<Request<()>, Status> {
     }
 }
 
-/// Logs the refusal once, and makes it the caller's.
-fn tell(refusal: Refusal, kind: Kind, pid: u32, uid: u32) -> Status {
-    tracing::info!(pid, uid, ?kind, why = %refusal, "a stream of the Workload API ended");
-    refusal.into()
+impl Ends {
+    /// Nothing yet.
+    pub(crate) fn new(clock: Arc<dyn Clock>, counted: Many<Counter>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            lines: Rarely::default(),
+            counted,
+        })
+    }
+
+    /// Counts and logs the refusal, and makes it the caller's: he alone hears what he shows.
+    fn tell(&self, refusal: Refusal, kind: Kind, pid: u32, uid: u32) -> Status {
+        let why = refusal.kind();
+        self.counted.add(why);
+        if let Some(kept_back) = self.lines.due(why, &*self.clock) {
+            tracing::info!(
+                pid,
+                uid,
+                ?kind,
+                why,
+                kept_back,
+                "a stream of the Workload API ended"
+            );
+        }
+        refusal.into()
+    }
 }
 
 const HEADER: &str = "workload.spiffe.io";
 const HEADER_VALUE: &str = "true";
+
+#[cfg(test)]
+mod ends_tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::agent::refusal::Shows;
+    use crate::metric::agent_table;
+    use crate::time::{ManualClock, Timestamp};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_is_refused_again_and_again_fills_no_log_and_what_he_shows_is_not_in_it() {
+        let log = Log::default();
+        let to = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || to.clone());
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_s(1_000).unwrap()));
+        let ends = Ends::new(clock, agent_table::STREAMS_ENDED.counters());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            for _ in 0..1_000 {
+                let shows = Shows::of(&["unix:uid:4242".parse().unwrap()].into());
+                let told = ends.tell(Refusal::NoIdentity(shows), Kind::Svids, 7, 8);
+                assert!(told.message().contains("unix:uid:4242"), "{told}");
+            }
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains("no_identity") && !text.contains("4242"),
+            "{text}"
+        );
+    }
+}
 
 /// Clients that others wrote, over a real socket.
 #[cfg(test)]

@@ -7,9 +7,10 @@
 //! | `grpc.health.v1.Health` | not demanded: probes do not send it, and it tells no secret |
 //! | `grpc.reflection.v1`, `v1alpha` | not demanded, for the same reason |
 //!
-//! Promises: what a caller sends is small or refused; what one connection and one process hold open
-//! is bounded, probes and reflection too; a connection whose other end answers no ping is closed.
-//! Reflection lists what is served here and nothing else. Refuses: HTTP/1.
+//! Promises: what a caller sends is small or refused; what one connection, one process and one user
+//! hold open is bounded before anything of it is read, probes and reflection too; a connection
+//! whose other end answers no ping is closed. Reflection lists what is served here and nothing
+//! else. Refuses: HTTP/1.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,12 @@ use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::agent::keeper::Keeper;
 use crate::agent::local::{LocalCalls, LocalParts, StatusSource};
-use crate::agent::seated::Seated;
-use crate::agent::seats::Seats;
-use crate::agent::workload_api::{WorkloadApi, with_header};
+use crate::agent::local_caller::LocalCaller;
+use crate::agent::observe::Metrics;
+use crate::agent::refusal::Refusal;
+use crate::agent::seated::{Room, Seated, Until};
+use crate::agent::seats::{Seats, SeatsMax};
+use crate::agent::workload_api::{Ends, WorkloadApi, with_header};
 use crate::client::Client;
 use crate::proto::DESCRIPTORS;
 use crate::proto::agent::local_agent_server::LocalAgentServer;
@@ -51,6 +55,8 @@ pub(crate) struct WorkloadSocket {
     pub(crate) own_uid: u32,
     /// What one process and all together may have open.
     pub(crate) limits: SocketLimits,
+    /// Where refused callers are counted.
+    pub(crate) metrics: Metrics,
 }
 
 /// How much may be open.
@@ -85,7 +91,8 @@ impl WorkloadSocket {
         let api = WorkloadApi {
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
-            seats: Seats::new(self.limits.streams_each, self.limits.streams),
+            ends: Ends::new(self.clock.clone(), self.metrics.streams_ended.clone()),
+            seats: Seats::new(SeatsMax::of(self.limits.streams, self.limits.streams_each)),
         };
         let api = SpiffeWorkloadApiServer::new(api)
             .max_decoding_message_size(REQUEST_BYTES_MAX)
@@ -108,12 +115,21 @@ impl WorkloadSocket {
         let v1alpha = reflection()
             .build_v1alpha()?
             .max_decoding_message_size(REQUEST_BYTES_MAX);
-        let seats = Seats::new(PROBES_EACH_MAX, PROBES_MAX);
+        let room = |max, until| {
+            let refused = self.metrics.calls_refused.clone();
+            Room::of(Seats::new(max), until, refused, || Refusal::Streams.into())
+        };
+        // Whoever is answered with a stream has a seat of its own by then.
+        let api_room = room(SeatsMax::of(DOOR_MAX, DOOR_OF_PROCESS_MAX), Until::Answered);
+        let local_room = room(SeatsMax::of(LOCAL_MAX, LOCAL_OF_PROCESS_MAX), Until::Gone);
+        let probes = room(SeatsMax::of(PROBES_MAX, PROBES_EACH_MAX), Until::Gone);
+        let api = Seated::<_, LocalCaller>::new(api, &api_room);
+        let local = Seated::<_, LocalCaller>::new(local, &local_room);
         let routes = Routes::new(InterceptedService::new(api, with_header))
             .add_service(InterceptedService::new(local, with_header))
-            .add_service(Seated::new(health, &seats))
-            .add_service(Seated::new(v1, &seats))
-            .add_service(Seated::new(v1alpha, &seats))
+            .add_service(Seated::<_, LocalCaller>::new(health, &probes))
+            .add_service(Seated::<_, LocalCaller>::new(v1, &probes))
+            .add_service(Seated::<_, LocalCaller>::new(v1alpha, &probes))
             .prepare();
         Ok(server(self.limits).add_routes(routes))
     }
@@ -161,14 +177,22 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A whole agent with thousands of streams.
 const STATUS_BYTES_MAX: usize = 16 * 1024 * 1024;
 const WINDOW_BYTES: u32 = 64 * 1024 - 1;
-const HEADER_BYTES_MAX: u32 = 8 * 1024;
-/// Until a call is answered or a stream has begun; who sends half a request has no longer either.
+/// Of clients of gRPC some hundred bytes.
+const HEADER_BYTES_MAX: u32 = 4 * 1024;
+/// Until a call is answered or a stream has begun.
 const OPEN_LONGEST: Duration = Duration::from_secs(100);
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_LONGEST: Duration = Duration::from_secs(20);
 /// A process needs one; libraries open one for each of their sources.
 const STREAMS_EACH_MAX: usize = 64;
 const STREAMS_MAX: usize = 65_536;
+/// Calls of the Workload API that are not answered yet, so that who only begins them takes no seat
+/// of a stream; a connection's worth of one process.
+const DOOR_MAX: usize = 16_384;
+const DOOR_OF_PROCESS_MAX: usize = 128;
+/// Calls of the agent's own service, from their first byte to their last.
+const LOCAL_MAX: usize = 1_024;
+const LOCAL_OF_PROCESS_MAX: usize = 16;
 /// Calls and streams of health and reflection of one process.
 const PROBES_EACH_MAX: usize = 16;
 const PROBES_MAX: usize = 4_096;
@@ -311,6 +335,33 @@ mod tests {
         }
         let full = client.watch(HealthCheckRequest::default()).await;
         assert_eq!(full.unwrap_err().code(), Code::Unavailable);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_call_has_a_seat_and_an_end() {
+        let stand = Stand::new();
+        one(&stand);
+        let served = stand.serve();
+        let (first, second) = (channel(&served).await, channel(&served).await);
+        let calls = (0..2 * 100).map(|number| {
+            let mut grpc = tonic::client::Grpc::new([&first, &second][number % 2].clone());
+            async move {
+                grpc.ready().await.unwrap();
+                let sent = (number % 3 == 0).then_some(X509svidRequest {});
+                let sent = tokio_stream::iter(sent).chain(tokio_stream::pending());
+                let codec = crate::proto::Codec::<X509svidRequest, X509svidRequest>::default();
+                let path = http::uri::PathAndQuery::from_static("/SpiffeWorkloadAPI/FetchX509SVID");
+                let request = with((), &["true"]);
+                let answer = grpc.client_streaming(request.map(|()| sent), path, codec);
+                answer.await.unwrap_err().code()
+            }
+        });
+        let ends: Vec<_> = futures_util::future::join_all(calls).await;
+        let count = |code| ends.iter().filter(|end| **end == code).count();
+        assert_eq!(count(Code::DeadlineExceeded), DOOR_OF_PROCESS_MAX);
+        assert_eq!(count(Code::Unavailable), 200 - DOOR_OF_PROCESS_MAX);
+        assert_eq!(*stand.caller.asked.lock().unwrap(), 0);
+        assert_eq!(answers(&served, &["true"]).await[0], Code::Ok);
     }
 
     #[tokio::test]

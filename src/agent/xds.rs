@@ -25,6 +25,6 @@ pub(crate) use crate::agent::xds::delta::Delta;
 pub(crate) use crate::agent::xds::lean::{Lean, Pot};
 pub(crate) use crate::agent::xds::session::{Responses, open};
 pub(crate) use crate::agent::xds::sotw::Sotw;
-pub(crate) use crate::agent::xds::streams::{Service, Streams, StreamsMax};
+pub(crate) use crate::agent::xds::streams::{Place, Service, Streams, StreamsMax};
 pub(crate) use crate::agent::xds::subscriptions::{Subscription, Subscriptions};
 pub(crate) use crate::agent::xds::version::{Digest, Version};

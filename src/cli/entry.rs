@@ -101,6 +101,13 @@ impl Verb {
                             request.subject
                         ));
                     }
+                    if fits_nobody(&request) {
+                        screen.say(&format!(
+                            "`{}`: without a selector it fits no process at its agent: add \
+                             `--selector`",
+                            request.subject
+                        ));
+                    }
                     for selector in request.selectors.iter().filter(|one| nobody_shows(one)) {
                         screen.say(&format!(
                             "`{}`: no agent shows `{selector}`, so it fits nobody; agents show {}",
@@ -129,7 +136,11 @@ impl Verb {
             Self::Remove { entry } => {
                 let entry = find(&client, &entry).await?;
                 client.remove_entry(&entry.id).await?;
-                screen.say(&format!("removed {} of {}", entry.id, entry.subject));
+                screen.say(&format!(
+                    "removed {} of {}; what was minted lives to its end, and open elevations go on \
+                     when it is put again: protem revoke --subject {} --reason WHY",
+                    entry.id, entry.subject, entry.subject
+                ));
             }
         }
         Ok(Exit::Done)
@@ -158,6 +169,12 @@ impl Put {
 fn fits_everybody(request: &EntryRequest) -> bool {
     let of_program = |selector: &String| OF_PROGRAM.iter().any(|kind| selector.starts_with(kind));
     !request.selectors.is_empty() && request.selectors.iter().all(of_program)
+}
+
+/// Whether an agent obtains it, and nothing says for which process.
+fn fits_nobody(request: &EntryRequest) -> bool {
+    let of_agent = |who: &String| who.starts_with("spiffe://");
+    request.selectors.is_empty() && request.obtained_by.iter().any(of_agent)
 }
 
 /// Whether no process ever shows a selector: its kind is none, or its number no number.

@@ -65,6 +65,10 @@ impl Revoke {
             "SVIDs already minted stay valid until their notAfter; agents take them from workloads \
              now, and servers with a deny list refuse them",
         );
+        screen.say(
+            "Who may have the scope may ask again, and where requests open it (`on_demand`) they \
+             do so after a minute: to keep it closed, change the policy or the entry",
+        );
         if view.minting_stopped {
             screen.say("Minting stands still until `protem minting release --reason WHY`.");
         }

@@ -6,6 +6,7 @@
 //! roots; its name is not, because servers of a mesh have no DNS name.
 //! Refuses: to send anything but `GET`, and to run without a bound.
 
+mod ends;
 mod expiry;
 mod line;
 mod readiness;
@@ -23,6 +24,7 @@ use crate::client::svid_folder::{read_chain_file, read_key_file};
 use crate::time::Timestamp;
 use crate::x509::{Certificate, PrivateKey};
 
+pub use crate::client::probe::ends::{EndsReport, Late, probe_ends};
 pub use crate::client::probe::expiry::{ConnectionEnd, ExpiryReport, probe_expiry};
 pub use crate::client::probe::readiness::{Readiness, probe_readiness};
 pub use crate::client::probe::resumption::{Resumed, Session, SessionReport, probe_resumption};

@@ -78,7 +78,8 @@
 //!
 //! A name that is not his or does not exist disturbs no other: state-of-the-world leaves it out,
 //! delta says that it is removed, and the stream goes on. It is answered as soon as it exists.
-//! Where no entry fits the caller at all, the stream ends after a minute; Envoy connects again.
+//! Where no entry fits the caller at all, the stream ends after a minute, the deny list's too;
+//! Envoy connects again.
 //!
 //! # A right at the moment of use
 //!
@@ -108,9 +109,10 @@
 //! once; by state-of-the-world, which cannot remove, the base SVID takes its place. Envoy keeps
 //! connections that are open: bound them (Envoy's max_connection_duration), and let the servers
 //! subscribe to the deny list: filters `protem.deny_list` (HTTP) and `protem.deny_list.tcp` over
-//! ECDS deny the next request, or the next connection, of a denied certificate within milliseconds.
+//! ECDS deny the next request of a denied certificate within milliseconds. For TCP it is the next
+//! connection, at the first byte that its client sends: what a service says before that is said.
 //! `protem.deny_list.module` is for the module of `deploy/envoy`, which cuts connections that live,
-//! and each one at its notAfter.
+//! each one at its notAfter too, and closes new ones before a service is heard.
 //!
 //! A CRL is not offered by SDS: an issuer without a fresh one refuses everybody, the one for the
 //! intermediate alone refuses everybody too, and the SPIFFE validator ignores it.
@@ -136,10 +138,32 @@
 //!
 //! `protem agent status` shows what is held, until when, who follows it, what went wrong last, and
 //! for each stream of Envoy which version it took and what it refused. Root of the host and the
-//! agent's own user see all, everybody else, and everybody in a container, his own. Metrics are at
+//! agent's own user see all, and what is wrong with the agent; everybody else, and everybody in a
+//! container, his own. Metrics are at
 //! `observe`; `deploy/observability/agent-metrics.md` has all.
 //!
 //! # Limits
+//!
+//! | At once | In all | Of one user | Of one process |
+//! |---|---|---|---|
+//! | connections, of each socket | 16,384 | 1,024 | 1,024 |
+//! | streams of the Workload API | 65,536 | 16,384 | 64 |
+//! | calls of it that are not answered yet | 16,384 | 4,096 | 128 |
+//! | streams of Envoys (SDS, ECDS) | 20,000 | 5,000 | 10,000 |
+//! | of these, whom no entry fits: for a minute each | 1,024 | 64 | 64 |
+//! | single calls of SDS and ECDS | 1,024 | 256 | 64 |
+//! | access logs | 2,048 | 512 | 512 |
+//! | health and reflection | 4,096 | 1,024 | 16 |
+//! | `protem agent` (elevate, wait, status) | 128 | 32 | 8 |
+//!
+//! Fewer connections where fewer files may be open. Root of the host has what is there in all, and
+//! a part of each is kept for it; root of a container is a user like others, and so is root of an
+//! agent's own container. A request's headers are at most 4 KiB, a single request is whole within
+//! ten seconds; a stream of an Envoy names at most 64 names and 8 KiB of them, all of one user
+//! 1 MiB. The status may be asked for ten times, then five times a second. A user of the host
+//! cannot take the agent from others by himself; **four or more who mean harm together can
+//! fill a pool**, and sixteen the connections: what is held lives on, but newcomers wait.
+//! `MemoryMax` of the unit ends the agent before the host suffers.
 //!
 //! One host for one agent; X.509 only (JWT methods say so); Linux with `SO_PEERPIDFD` (6.5), or
 //! older with a check of the process's start instead. The digest deny list tells everybody who

@@ -7,6 +7,8 @@
 //! | [`ledgers`] | the store and what is remembered |
 //! | [`callers`] | doors, tokens, instances, proxies |
 //! | [`agents`] | local callers, sockets, Envoy's protocols, uses |
+//! | [`services`] | services without a mesh |
+//! | [`linting`] | which holes of a mesh are told, and which are not |
 //! | [`speed`] | what an issuance costs, what was tried, what stands in the way |
 //! | [`operations`] | starting, stopping, watching |
 //! | [`libraries`] | every dependency, each with a sentence |
@@ -28,13 +30,16 @@
 //! - **The kill switch asks policy.** There is no local socket yet.
 //!
 //! Of the design's parts these do not exist yet: votes and people, signals, console, PostgreSQL,
-//! the Merkle log, `simulate`, `replay`, `diff` and `prove`, mesh generators, Kubernetes.
+//! the Merkle log, `simulate`, `replay`, `diff` and `prove`, a check of a mesh's own configuration,
+//! Kubernetes.
 
 pub mod agents;
 pub mod callers;
 pub mod certificates;
 pub mod ledgers;
 pub mod libraries;
+pub mod linting;
 pub mod operations;
 pub mod policies;
+pub mod services;
 pub mod speed;

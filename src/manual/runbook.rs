@@ -85,3 +85,21 @@
 //! By reason: `tls` is a client that does not know the roots, or shows a certificate that has
 //! ended; `slow` is one that connects and says nothing; `no_svid` shows a certificate of another
 //! kind.
+//!
+//! # ProtemAgentCutOff
+//!
+//! `protem agent status` on that host tells why in the row `server`: the address, the bundle, a
+//! server that is away, or an entry of the agent that is gone. Workloads feel nothing until what
+//! they hold has ended; elevated SVIDs end first.
+//!
+//! # ProtemAgentEnds
+//!
+//! The agent does not get a new SVID of its own: the row `own SVID fails` tells why. A full disk
+//! under `state` is one reason: it asks for nothing that it could not keep. After the end it needs
+//! a proof again: `protem token create AGENT` into the file that `join_token_file` names; it is
+//! tried within half a minute, without a restart.
+//!
+//! # ProtemAgentMintsFail
+//!
+//! The column `trouble` of `protem agent status` has the server's words for each: a policy that
+//! changed, an entry that names another agent, minting that is stopped.

@@ -14,9 +14,12 @@ pub const ALL: &[&Metric] = &[
     &CONNECTIONS,
     &CONNECTIONS_REFUSED,
     &CONNECTIONS_ACCEPTED,
+    &CALLS_REFUSED,
+    &STREAMS_ENDED,
     &SOCKET_FAULTS,
     &ASKS,
     &DENIED,
+    &NOT_ATTESTED,
     &STREAMS_OPEN,
     &STREAMS_REFUSED,
     &RESPONSES,
@@ -88,6 +91,29 @@ pub static CONNECTIONS_ACCEPTED: Metric = Metric {
     kind: Kind::Counter,
     label: Some(("socket", SOCKETS)),
 };
+/// Who found no seat.
+pub static CALLS_REFUSED: Metric = Metric {
+    name: "agent_calls_refused",
+    help: "Calls on the workload socket refused because too many were open, in all, of one user or \
+           of one process",
+    kind: Kind::Counter,
+    label: None,
+};
+/// Whom the agent ended a stream of.
+pub static STREAMS_ENDED: Metric = Metric {
+    name: "agent_streams_ended",
+    help: "Streams of the Workload API that were refused or ended by the agent, by why; the log \
+           has few of them",
+    kind: Kind::Counter,
+    label: Some(("why", ENDS)),
+};
+/// Who could not be told.
+pub static NOT_ATTESTED: Metric = Metric {
+    name: "agent_attestations_failed",
+    help: "Looks at a caller that failed; the log has few of them",
+    kind: Kind::Counter,
+    label: None,
+};
 /// What went wrong with a socket itself.
 pub static SOCKET_FAULTS: Metric = Metric {
     name: "agent_socket_faults",
@@ -118,7 +144,8 @@ pub static STREAMS_OPEN: Metric = Metric {
 /// Who found no place.
 pub static STREAMS_REFUSED: Metric = Metric {
     name: "envoy_streams_refused",
-    help: "Streams refused because too many were open, in all or of one process",
+    help: "Calls and streams of Envoys refused because too many were open, in all, of one user \
+           or of one process",
     kind: Kind::Counter,
     label: None,
 };
@@ -145,6 +172,15 @@ pub static USES_READ: Metric = Metric {
     label: Some(("entry", &["counted", "dropped", "other"])),
 };
 
+const ENDS: &[&str] = &[
+    "ending",
+    "minting",
+    "no_identity",
+    "not_attested",
+    "not_told",
+    "other",
+    "streams",
+];
 const SERVICES: &[&str] = &["access_log", "deny_list", "secrets"];
 const PROFILES: &[&str] = &["base", "elevated"];
 const SOCKETS: &[&str] = &["sds", "workload"];

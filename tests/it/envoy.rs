@@ -202,7 +202,7 @@ fn the_demo_shows_denied_elevated_cut_and_revoked() {
 }
 
 const ELEVATE: &str = "elevate db.read --svid web --reason test";
-const EXPIRY: [&str; 15] = [
+pub(crate) const EXPIRY: [&str; 15] = [
     "base_denied",
     "elevated_served",
     "fresh_connection_refused",

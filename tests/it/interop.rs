@@ -102,8 +102,11 @@ impl Ground {
 
     /// Such a world whose `db.read` is written so; its SVIDs live long enough for slow readers.
     pub(crate) fn encoded(encoding: &str) -> Self {
-        let to = format!("svid_life = \"5m\"\nencoding = \"{encoding}\"");
-        let policy = changed_policy("scopes.toml", "svid_life = \"60s\"", &to);
+        // Without an idle time, which an access log could not tell under `dns`.
+        let longest = "elevation_longest = \"30m\"\n";
+        let from = format!("svid_life = \"60s\"\n{longest}idle_longest = \"10m\"\n");
+        let to = format!("svid_life = \"5m\"\n{longest}encoding = \"{encoding}\"\n");
+        let policy = changed_policy("scopes.toml", &from, &to);
         Self {
             policy,
             ..Self::of_now()

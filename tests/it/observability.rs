@@ -209,6 +209,7 @@ fn dashboard_and_alerts_ask_for_what_is_there() {
             known.extend(["_bucket", "_sum", "_count"].map(|end| format!("{name}{end}")));
         }
     }
+    known.extend(agent_table::ALL.iter().map(|metric| metric.full_name()));
     let mut shown = BTreeSet::new();
     for text in exprs.chain([alerts]) {
         for (label, value) in labels(&text) {

@@ -33,6 +33,7 @@ pub(crate) struct Peer {
     uid: u32,
     gid: u32,
     began: u64,
+    root_of_host: bool,
     pidfd: Arc<AsyncFd<OwnedFd>>,
     /// With all other connections of the process.
     line: Arc<Line>,
@@ -72,7 +73,10 @@ impl Attestor {
             Some(Err(Errno::ENOPROTOOPT)) | None => (open(told.pid())?, false),
             Some(Err(fault)) => return Err(unreadable(fault, "pidfd")),
         };
-        let began = self.proc.folder(pid, pidfd.as_fd())?.began()?;
+        let folder = self.proc.folder(pid, pidfd.as_fd())?;
+        let began = folder.began()?;
+        // Who cannot be told is like everybody.
+        let root_of_host = uid == ROOT && !folder.is_in_container().unwrap_or(true);
         if !certain && (waited || self.is_young(began)) {
             return Err(AttestError::Uncertain);
         }
@@ -89,6 +93,7 @@ impl Attestor {
             uid,
             gid,
             began,
+            root_of_host,
             pidfd: Arc::new(pidfd),
             attestor: Arc::clone(self),
             lately: Mutex::default(),
@@ -125,6 +130,11 @@ impl Peer {
     #[cfg(test)]
     pub(crate) const fn began(&self) -> u64 {
         self.began
+    }
+
+    /// Whether root connected, and not from a container.
+    pub(crate) const fn is_root_of_host(&self) -> bool {
+        self.root_of_host
     }
 
     /// As elevations are bound to it.
@@ -164,6 +174,13 @@ impl Peer {
         let shows = self.line.ask(self.attestor.attest(self)).await?;
         *lately = Some((now_ms, Arc::clone(&shows)));
         Ok(shows)
+    }
+
+    /// Counts that it could not be attested; where a line of the log is due, how many were kept
+    /// back.
+    pub(crate) fn failed(&self) -> Option<u64> {
+        self.attestor.failed.add();
+        self.attestor.rarely.due("attest", self.attestor.clock())
     }
 
     /// Ends when the process ends.
@@ -252,6 +269,7 @@ fn unreadable(fault: Errno, what: &'static str) -> AttestError {
     }
 }
 
+const ROOT: u32 = 0;
 /// `USER_HZ` of every architecture that Rust builds for.
 const MS_PER_TICK: i64 = 10;
 /// How long what a process showed is taken for what it shows.

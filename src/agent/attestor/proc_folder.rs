@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
 
 use crate::agent::attestor::AttestError;
+use crate::agent::attestor::cgroup::belonging;
 
 /// `/proc`, checked to be of this process's pid namespace.
 #[derive(Debug)]
@@ -99,6 +100,12 @@ impl Folder {
     pub(super) fn began(&self) -> Result<u64, AttestError> {
         let stat = self.text("stat", SMALL_BYTES_MAX)?;
         began(&stat)
+    }
+
+    /// Whether it is in a container, as its control groups say.
+    pub(super) fn is_in_container(&self) -> Result<bool, AttestError> {
+        let text = self.text("cgroup", CGROUP_BYTES_MAX)?;
+        Ok(belonging(&text).container.is_some())
     }
 
     /// Everything that the kernel itself knows; asks no file system of others.

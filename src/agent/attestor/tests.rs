@@ -189,6 +189,14 @@ async fn a_caller_that_is_gone_has_nothing() {
     assert!(!peer.lives());
     let error = peer.attest().await.unwrap_err();
     assert!(matches!(*error, AttestError::Gone), "{error}");
+    // Each is counted, few are logged.
+    assert!(peer.is_root_of_host());
+    let lines = (0..100).filter_map(|_| peer.failed());
+    assert_eq!(lines.count(), 1);
+    let mut sheet = Sheet::default();
+    world.attestor.on(&mut sheet);
+    let counted = "protem_agent_attestations_failed_total 100";
+    assert!(sheet.text().contains(counted), "{}", sheet.text());
 }
 
 #[tokio::test]
@@ -408,4 +416,10 @@ async fn who_is_root_in_a_namespace_of_his_own_is_who_he_is_outside() {
     );
     let selectors = peer.attest().await.unwrap();
     assert!(has(&selectors, "unix:uid:61234") && !has(&selectors, "unix:uid:0"));
+}
+
+#[test]
+fn one_user_has_at_most_a_quarter_of_the_looks() {
+    const { assert!(LOOKS_OF_UID_MAX <= LOOKS_AT_ONCE_MAX / 4) };
+    const { assert!(GLANCES_OF_UID_MAX <= GLANCES_AT_ONCE_MAX / 4) };
 }

@@ -2,7 +2,8 @@
 //!
 //! Promises: a change is told at once, the newest always; a list whose certificates are the same
 //! is not told again.
-//! Refuses: other resources: they are absent. No entry is needed: the list says nothing of anybody.
+//! Refuses: other resources: they are absent, and not kept. No entry is needed: the list says
+//! nothing of anybody; but whom none fits has few streams, each for a while.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::agent::caller::{Caller, Look, attest, caller_of};
 use crate::agent::deny_list::DenyList;
 use crate::agent::deny_list::filter::{Filter, Layer};
-use crate::agent::holdings::Generation;
+use crate::agent::holdings::{Generation, Holdings};
+use crate::agent::keeper::{Following, Keeper};
 use crate::agent::xds::{
-    Content as _, Delta, Offer, Responses, Service, Sotw, Source, Streams, Subscription,
+    Content as _, Delta, Offer, Place, Responses, Service, Sotw, Source, Streams, Subscription,
     Subscriptions, Version, open,
 };
 use crate::proto::core::Node;
@@ -28,37 +30,40 @@ use crate::proto::extension::extension_config_discovery_service_server as ecds_s
 use crate::time::{Clock, Timestamp};
 
 /// The deny list for callers of the kind `P`.
-#[derive(Debug)]
 pub(crate) struct DenyLists<P> {
-    source: List,
+    newest: watch::Receiver<Arc<DenyList>>,
+    clock: Arc<dyn Clock>,
+    keeper: Keeper,
     streams: Arc<Streams>,
     stop: CancellationToken,
     callers: PhantomData<fn() -> P>,
 }
 
 /// The list as one stream sees it.
-#[derive(Clone)]
-struct List {
+struct List<P> {
+    caller: P,
+    keeper: Keeper,
     newest: watch::Receiver<Arc<DenyList>>,
     taken: Arc<DenyList>,
     clock: Arc<dyn Clock>,
+    /// Only to see whether an entry fits the caller.
+    following: Following,
+    holdings: Arc<Holdings>,
 }
 
 impl<P> DenyLists<P> {
     /// Serves the newest list.
     pub(crate) fn new(
-        list: watch::Receiver<Arc<DenyList>>,
+        newest: watch::Receiver<Arc<DenyList>>,
         clock: Arc<dyn Clock>,
+        keeper: Keeper,
         streams: Arc<Streams>,
         stop: CancellationToken,
     ) -> Self {
-        let source = List {
-            newest: list,
-            taken: Arc::default(),
-            clock,
-        };
         Self {
-            source,
+            newest,
+            clock,
+            keeper,
             streams,
             stop,
             callers: PhantomData,
@@ -66,10 +71,37 @@ impl<P> DenyLists<P> {
     }
 }
 
-impl Source for List {
+impl<P: Caller> DenyLists<P> {
+    /// The list for this caller, attested now.
+    async fn list(&self, caller: &P) -> Result<List<P>, Status> {
+        let mut following = follow(&self.keeper, caller).await?;
+        Ok(List {
+            caller: caller.clone(),
+            keeper: self.keeper.clone(),
+            newest: self.newest.clone(),
+            taken: Arc::default(),
+            clock: Arc::clone(&self.clock),
+            holdings: following.now(),
+            following,
+        })
+    }
+
+    /// The list for a stream of this caller, and the place of the stream.
+    async fn begin(&self, caller: &P) -> Result<(List<P>, Place), Status> {
+        let mut place = self.streams.enter(caller, Service::DenyList);
+        let list = self.list(caller).await?;
+        if list.serves_nobody() {
+            place.is_nobodys(caller)?;
+        }
+        Ok((list, place))
+    }
+}
+
+impl<P: Caller> Source for List<P> {
     type Content = Filter;
 
     const TYPE_URL: &'static str = EXTENSION_TYPE;
+    const NAMES: Option<&'static [&'static str]> = Some(&[HTTP, NETWORK]);
 
     fn node(&mut self, _: &Node) {}
 
@@ -78,12 +110,16 @@ impl Source for List {
     }
 
     async fn refresh(&mut self, _: &mut Subscriptions) -> Result<(), Status> {
+        if self.following.is_outdated() {
+            self.following = follow(&self.keeper, &self.caller).await?;
+        }
         self.taken = self.newest.borrow_and_update().clone();
+        self.holdings = self.following.now();
         Ok(())
     }
 
     fn serves_nobody(&self) -> bool {
-        false
+        self.holdings.told && self.holdings.identities.is_empty()
     }
 
     fn everything(&self) -> Vec<Arc<str>> {
@@ -108,8 +144,10 @@ impl Source for List {
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        let changed = self.newest.changed().await;
-        changed.map_err(|_| Status::unavailable("the agent is ending"))
+        tokio::select! {
+            changed = self.newest.changed() => changed.map_err(|_| ending()),
+            changed = self.following.changed() => changed.map_err(|_| ending()),
+        }
     }
 
     fn until(&self, _: Timestamp) -> Duration {
@@ -131,10 +169,8 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::DenyList)?;
-        drop(attest(&caller, Look::Anew).await?);
-        let (source, stop) = (self.source.clone(), self.stop.clone());
-        let requests = request.into_inner();
+        let (source, place) = self.begin(&caller).await?;
+        let (requests, stop) = (request.into_inner(), self.stop.clone());
         let responses = open::<Sotw, _>(source, requests, place, Duration::ZERO, stop);
         Ok(Response::new(responses))
     }
@@ -144,10 +180,8 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::DenyList)?;
-        drop(attest(&caller, Look::Anew).await?);
-        let (source, stop) = (self.source.clone(), self.stop.clone());
-        let requests = request.into_inner();
+        let (source, place) = self.begin(&caller).await?;
+        let (requests, stop) = (request.into_inner(), self.stop.clone());
         let responses = open::<Delta, _>(source, requests, place, Duration::ZERO, stop);
         Ok(Response::new(responses))
     }
@@ -157,9 +191,8 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(&caller, Service::DenyList)?;
-        drop(attest(&caller, Look::Anew).await?);
-        let mut source = self.source.clone();
+        let _place = self.streams.enter(&caller, Service::DenyList);
+        let mut source = self.list(&caller).await?;
         source.refresh(&mut Subscriptions::default()).await?;
         let names = &request.get_ref().resource_names;
         let mut response = DiscoveryResponse {
@@ -181,12 +214,32 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
     }
 }
 
-impl std::fmt::Debug for List {
+impl<P> std::fmt::Debug for List<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("List")
             .field("list", &self.taken)
             .finish_non_exhaustive()
     }
+}
+
+impl<P> std::fmt::Debug for DenyLists<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DenyLists").field(&self.newest).finish()
+    }
+}
+
+/// Attests a caller and follows what he may hold; nothing of it is wanted.
+async fn follow<P: Caller>(keeper: &Keeper, caller: &P) -> Result<Following, Status> {
+    let sight = keeper.sight();
+    let selectors = attest(caller, Look::Anew).await?;
+    let following = keeper.follow(selectors, caller.holder()).await;
+    let mut following = following.map_err(|_| ending())?;
+    following.attested_by(sight);
+    Ok(following)
+}
+
+fn ending() -> Status {
+    Status::unavailable("the agent is ending")
 }
 
 /// The type of the resources of this service.

@@ -233,6 +233,10 @@ impl Caller for Peer {
     fn pid(&self) -> u32 {
         7
     }
+
+    fn is_root_of_host(&self) -> bool {
+        false
+    }
 }
 
 /// The keeper's part: those who show what is fit follow what the test sets, others nothing.

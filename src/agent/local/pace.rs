@@ -1,8 +1,10 @@
-//! How fast elevations of one subject may be asked for, and waited for, here.
+//! How fast elevations of one subject may be asked for, and waited for, here; and how fast one user
+//! may ask for the status.
 //!
 //! Promises: a server lets an agent ask so much for all of its workloads; one subject's loop leaves
 //! the rest to the others. What is remembered is bounded by [`SUBJECTS_MAX`].
-//! Refuses: nothing for long: one more is allowed every [`ASK_EVERY_MS`] or [`WAIT_EVERY_MS`].
+//! Refuses: nothing for long: one more is allowed every [`ASK_EVERY_MS`], [`WAIT_EVERY_MS`] or
+//! [`STATUS_EVERY_MS`].
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,12 +12,19 @@ use std::sync::{Mutex, PoisonError};
 use crate::identity::Subject;
 use crate::time::Clock;
 
-/// The pace of every subject.
-pub(crate) struct Pace {
+/// The pace of everybody.
+pub(crate) struct Pace<K = Subject> {
     every_ms: i64,
-    /// Until when each subject has used up its share, by the boot clock; held for a few
+    /// Until when each has used up its share, by the boot clock; held for a few
     /// instructions.
-    used_until_ms: Mutex<BTreeMap<Subject, i64>>,
+    used_until_ms: Mutex<BTreeMap<K, i64>>,
+}
+
+impl Pace<u32> {
+    /// Of asking for the status, each user by himself.
+    pub(crate) const fn of_status() -> Self {
+        Self::every(STATUS_EVERY_MS)
+    }
 }
 
 impl Pace {
@@ -28,7 +37,9 @@ impl Pace {
     pub(crate) const fn of_waiting() -> Self {
         Self::every(WAIT_EVERY_MS)
     }
+}
 
+impl<K: Clone + Ord> Pace<K> {
     const fn every(every_ms: i64) -> Self {
         Self {
             every_ms,
@@ -36,11 +47,11 @@ impl Pace {
         }
     }
 
-    /// Uses up one ask of a subject.
+    /// Uses up one ask of a subject, or a user.
     ///
     /// # Errors
     /// After how many seconds there is one again.
-    pub(crate) fn ask(&self, subject: &Subject, clock: &dyn Clock) -> Result<(), u32> {
+    pub(crate) fn ask(&self, subject: &K, clock: &dyn Clock) -> Result<(), u32> {
         let now_ms = clock.read().boot_ms;
         let used = self.used_until_ms.lock();
         let mut used = used.unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +76,8 @@ impl Pace {
 const ASK_EVERY_MS: i64 = 6_000;
 /// Several may wait for one elevation, each for as long as a wait lasts.
 const WAIT_EVERY_MS: i64 = 1_000;
+/// A screen that is drawn anew all the time, and a few beside it.
+const STATUS_EVERY_MS: i64 = 200;
 /// So many in a row.
 const AT_ONCE: i64 = 10;
 /// More than one host has; beyond it the server's own bounds hold alone.

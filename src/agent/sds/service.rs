@@ -110,8 +110,11 @@ impl<P: Caller> SecretDiscoveryService for Sds<P> {
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamSecretsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::Secrets)?;
-        let source = Secrets::follow(&self.desk, caller, false).await?;
+        let mut place = self.streams.enter(&caller, Service::Secrets);
+        let source = Secrets::follow(&self.desk, caller.clone(), false).await?;
+        if source.serves_nobody() {
+            place.is_nobodys(&caller)?;
+        }
         let (hold, stop) = (self.desk.options.hold, self.stop.clone());
         let responses = open::<Sotw, _>(source, request.into_inner(), place, hold, stop);
         Ok(Response::new(responses))
@@ -122,8 +125,11 @@ impl<P: Caller> SecretDiscoveryService for Sds<P> {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaSecretsStream>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let place = self.streams.enter(&caller, Service::Secrets)?;
-        let source = Secrets::follow(&self.desk, caller, true).await?;
+        let mut place = self.streams.enter(&caller, Service::Secrets);
+        let source = Secrets::follow(&self.desk, caller.clone(), true).await?;
+        if source.serves_nobody() {
+            place.is_nobodys(&caller)?;
+        }
         let (hold, stop) = (self.desk.options.hold, self.stop.clone());
         let responses = open::<Delta, _>(source, request.into_inner(), place, hold, stop);
         Ok(Response::new(responses))
@@ -134,7 +140,7 @@ impl<P: Caller> SecretDiscoveryService for Sds<P> {
         request: Request<DiscoveryRequest>,
     ) -> Result<Response<DiscoveryResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(&caller, Service::Secrets)?;
+        let _place = self.streams.enter(&caller, Service::Secrets);
         let mut source = Secrets::follow(&self.desk, caller, false).await?;
         tokio::select! {
             response = self.fetch(&mut source, request.get_ref()) => response.map(Response::new),

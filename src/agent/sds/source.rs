@@ -79,6 +79,7 @@ impl<P: Caller> Source for Secrets<P> {
     type Content = Secret;
 
     const TYPE_URL: &'static str = SECRET_TYPE;
+    const NAMES: Option<&'static [&'static str]> = None;
 
     fn node(&mut self, node: &Node) {
         if let Some(validator) = validator_of(node) {

@@ -1,6 +1,7 @@
 //! Streams of generated clients over a real socket.
 
 mod delta;
+mod half;
 mod hostile;
 mod on_demand;
 mod sotw;

@@ -19,11 +19,11 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, Sleep};
 
 use crate::agent::attestor::{AttestError, Attestor};
+use crate::agent::rarely::Rarely;
 use crate::agent::socket::SocketError;
 use crate::agent::socket::local::Local;
 use crate::agent::socket::place::{Bound, Found, Lock, Place};
 use crate::agent::socket::seats::{Full, SeatLimits, Seats};
-use crate::time::Clock;
 
 /// The connections of one socket.
 pub(crate) struct Incoming {
@@ -39,8 +39,7 @@ pub(crate) struct Incoming {
     pause: Option<Pin<Box<Sleep>>>,
     /// Whether who comes next may have stood in line since before a pause.
     waited: bool,
-    refusals: Rarely,
-    faults: Rarely,
+    lines: Rarely,
 }
 
 /// Whether callers find the socket.
@@ -61,13 +60,6 @@ pub(crate) struct Tally {
     refused_unknown: AtomicU64,
     faults: AtomicU64,
     losses: AtomicU64,
-}
-
-/// A log line that is not written more often than every so many seconds.
-#[derive(Debug, Default)]
-struct Rarely {
-    not_before_boot_ms: i64,
-    kept_back: u64,
 }
 
 impl Incoming {
@@ -94,8 +86,7 @@ impl Incoming {
             watch,
             pause: None,
             waited: false,
-            refusals: Rarely::default(),
-            faults: Rarely::default(),
+            lines: Rarely::default(),
         })
     }
 
@@ -158,7 +149,7 @@ impl Incoming {
     /// The seat of who has come, or none.
     fn seat(&mut self, stream: UnixStream) -> Option<Local> {
         let refused = match self.attestor.meet(&stream, self.waited) {
-            Ok(peer) => match self.seats.take(peer.uid()) {
+            Ok(peer) => match self.seats.take(peer.uid(), peer.is_root_of_host()) {
                 Ok(seat) => {
                     self.tally.accepted.fetch_add(1, Ordering::Relaxed);
                     return Some(Local::new(stream, Arc::new(peer), seat));
@@ -177,18 +168,18 @@ impl Incoming {
     }
 
     fn refuse(&mut self, refused: &Refused) {
-        let counter = match refused {
-            Refused::Full => &self.tally.refused_full,
-            Refused::FullOfUid(_) => &self.tally.refused_full_of_uid,
+        let (kind, counter) = match refused {
+            Refused::Full => ("full", &self.tally.refused_full),
+            Refused::FullOfUid(_) => ("full of one", &self.tally.refused_full_of_uid),
             // Everyday: somebody connected and left.
             Refused::Unknown(AttestError::Gone) => {
                 self.tally.refused_unknown.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            Refused::Unknown(_) => &self.tally.refused_unknown,
+            Refused::Unknown(_) => ("unknown", &self.tally.refused_unknown),
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let Some(kept_back) = self.refusals.due(self.attestor.clock()) else {
+        let Some(kept_back) = self.lines.due(kind, self.attestor.clock()) else {
             return;
         };
         let socket = self.place.path.display();
@@ -211,7 +202,7 @@ impl Incoming {
     /// Accepting failed: goes on a moment later.
     pub(super) fn rest(&mut self, fault: &str) {
         self.tally.faults.fetch_add(1, Ordering::Relaxed);
-        if let Some(kept_back) = self.faults.due(self.attestor.clock()) {
+        if let Some(kept_back) = self.lines.due("fault", self.attestor.clock()) {
             let socket = self.place.path.display();
             tracing::error!(%socket, kept_back, fault, "accepting a caller failed; trying again");
         }
@@ -294,19 +285,6 @@ impl Tally {
     }
 }
 
-impl Rarely {
-    /// How many lines were kept back since the last one, where the next one is due.
-    fn due(&mut self, clock: &dyn Clock) -> Option<u64> {
-        let now = clock.read().boot_ms;
-        if now < self.not_before_boot_ms {
-            self.kept_back = self.kept_back.saturating_add(1);
-            return None;
-        }
-        self.not_before_boot_ms = now.saturating_add(LOG_EVERY_MS);
-        Some(std::mem::take(&mut self.kept_back))
-    }
-}
-
 fn set(state: &mut SocketState, to: SocketState) -> bool {
     std::mem::replace(state, to) != to
 }
@@ -321,5 +299,4 @@ fn is_passing(fault: &std::io::Error) -> bool {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long accepting rests after it failed.
 const PAUSE: Duration = Duration::from_millis(100);
-const LOG_EVERY_MS: i64 = 10_000;
 const REFUSALS_IN_A_ROW_MAX: usize = 32;

@@ -1,10 +1,9 @@
 //! Seats: how many connections there may be, in all and of one user.
 //!
-//! Promises: a seat is given back when its holder is dropped; some are kept for root, so that an
-//! operator gets in when everybody else has filled the rest. All seats together leave descriptors
-//! for everything else that the process does.
-//! Refuses: to let root take more than a user may and what is kept for it: root of a container is
-//! root by its number too.
+//! Promises: a seat is given back when its holder is dropped; some are kept for root of the host,
+//! so that an operator gets in when everybody else has filled the rest. No other user has more than
+//! a quarter. All seats together leave descriptors for everything else that the process does.
+//! Refuses: to take root of a container for root of the host: it is root by its number too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct SeatLimits {
     /// Connections of everybody together.
     pub(crate) all_max: usize,
-    /// Connections of one user; root has those that are kept for it beside them.
+    /// Connections of one user; root of the host may have all.
     pub(crate) of_uid_max: usize,
-    /// Out of all, those that only root gets.
+    /// Out of all, those that only root of the host gets.
     pub(crate) for_root: usize,
 }
 
@@ -36,7 +35,8 @@ struct Taken {
 /// One seat.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    uid: u32,
+    /// None of root of the host.
+    uid: Option<u32>,
     seats: Arc<Seats>,
 }
 
@@ -56,7 +56,7 @@ impl SeatLimits {
         let all_max = self.all_max.min(left).max(SEATS_LEAST);
         Self {
             all_max,
-            of_uid_max: self.of_uid_max.min(all_max / 2),
+            of_uid_max: self.of_uid_max.min(all_max / 4),
             for_root: self.for_root.min(all_max / 4),
         }
     }
@@ -81,25 +81,22 @@ impl Seats {
         })
     }
 
-    /// A seat for this user.
-    pub(super) fn take(self: &Arc<Self>, uid: u32) -> Result<Seat, Full> {
-        self.take_as(uid, uid == ROOT)
-    }
-
-    /// A seat for this user; the kept ones are for root.
-    pub(crate) fn take_as(self: &Arc<Self>, uid: u32, root: bool) -> Result<Seat, Full> {
+    /// A seat for this user, who may be root of the host.
+    pub(super) fn take(self: &Arc<Self>, uid: u32, root_of_host: bool) -> Result<Seat, Full> {
         let limits = self.limits;
         let mut taken = self.taken();
-        let kept = if root { 0 } else { limits.for_root };
+        let kept = if root_of_host { 0 } else { limits.for_root };
         if taken.all >= limits.all_max.saturating_sub(kept) {
             return Err(Full::All);
         }
-        let of_uid = taken.of_uid.get(&uid).copied().unwrap_or_default();
-        let more = if root { limits.for_root } else { 0 };
-        if of_uid >= limits.of_uid_max.saturating_add(more) {
-            return Err(Full::OfUid);
+        let uid = (!root_of_host).then_some(uid);
+        if let Some(uid) = uid {
+            let of_uid = taken.of_uid.entry(uid).or_default();
+            if *of_uid >= limits.of_uid_max {
+                return Err(Full::OfUid);
+            }
+            *of_uid = of_uid.saturating_add(1);
         }
-        taken.of_uid.insert(uid, of_uid.saturating_add(1));
         taken.all = taken.all.saturating_add(1);
         drop(taken);
         Ok(Seat {
@@ -122,19 +119,16 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken();
         taken.all = taken.all.saturating_sub(1);
-        let left = taken
-            .of_uid
-            .get(&self.uid)
-            .map_or(0, |of| of.saturating_sub(1));
+        let Some(uid) = self.uid else { return };
+        let left = taken.of_uid.get(&uid).map_or(0, |of| of.saturating_sub(1));
         if left == 0 {
-            taken.of_uid.remove(&self.uid);
+            taken.of_uid.remove(&uid);
         } else {
-            taken.of_uid.insert(self.uid, left);
+            taken.of_uid.insert(uid, left);
         }
     }
 }
 
-const ROOT: u32 = 0;
 const CONNECTIONS_MAX: usize = 16_384;
 const CONNECTIONS_OF_UID_MAX: usize = 1_024;
 const CONNECTIONS_FOR_ROOT: usize = 64;
@@ -160,21 +154,21 @@ mod tests {
     #[test]
     fn one_user_never_takes_the_seats_of_another() {
         let seats = Seats::new(FEW);
-        let first = seats.take(7).unwrap();
-        let _second = seats.take(7).unwrap();
-        assert_eq!(seats.take(7).unwrap_err(), Full::OfUid);
-        let _other = seats.take(8).unwrap();
+        let first = seats.take(7, false).unwrap();
+        let _second = seats.take(7, false).unwrap();
+        assert_eq!(seats.take(7, false).unwrap_err(), Full::OfUid);
+        let _other = seats.take(8, false).unwrap();
         drop(first);
-        seats.take(7).unwrap();
+        seats.take(7, false).unwrap();
     }
 
     #[test]
-    fn root_of_a_container_takes_no_seat_of_others() {
+    fn root_of_a_container_is_as_everybody_and_root_of_the_host_is_not() {
         let seats = Seats::new(SeatLimits { all_max: 9, ..FEW });
-        let _root: Vec<_> = (0..3).map(|_| seats.take(0).unwrap()).collect();
-        assert_eq!(seats.take(0).unwrap_err(), Full::OfUid);
-        assert_eq!(seats.take_as(0, false).unwrap_err(), Full::OfUid);
-        seats.take(7).unwrap();
+        let _contained: Vec<_> = (0..2).map(|_| seats.take(0, false).unwrap()).collect();
+        assert_eq!(seats.take(0, false).unwrap_err(), Full::OfUid);
+        let _root: Vec<_> = (0..7).map(|_| seats.take(0, true).unwrap()).collect();
+        assert_eq!(seats.take(0, true).unwrap_err(), Full::All);
     }
 
     #[test]
@@ -185,6 +179,7 @@ mod tests {
             let few = limits.all_max == SEATS_LEAST;
             assert!(few || taken + FILES_KEPT <= files, "{files}: {limits:?}");
             assert!(limits.for_root < limits.all_max && 0 < limits.of_uid_max);
+            assert!(limits.of_uid_max <= limits.all_max / 4);
         }
         assert_eq!(SeatLimits::default().within(1 << 20), SeatLimits::default());
     }
@@ -192,10 +187,12 @@ mod tests {
     #[test]
     fn root_gets_in_when_all_others_fill_the_rest() {
         let seats = Seats::new(FEW);
-        let others: Vec<_> = [1, 1, 2, 2].map(|uid| seats.take(uid).unwrap()).into();
-        assert_eq!(seats.take(3).unwrap_err(), Full::All);
-        let root = seats.take(0).unwrap();
-        assert_eq!(seats.take(0).unwrap_err(), Full::All);
+        let others: Vec<_> = [1, 1, 2, 2]
+            .map(|uid| seats.take(uid, false).unwrap())
+            .into();
+        assert_eq!(seats.take(3, false).unwrap_err(), Full::All);
+        let root = seats.take(0, true).unwrap();
+        assert_eq!(seats.take(0, true).unwrap_err(), Full::All);
         drop((others, root));
         assert_eq!(seats.sitting(), 0);
         assert!(seats.taken().of_uid.is_empty());

@@ -106,7 +106,7 @@ impl<P: Caller> AccessLogService for AccessLogs<P> {
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
         let caller = caller_of::<P, _>(&request)?;
-        let _place = self.streams.enter(&caller, Service::AccessLog)?;
+        let _place = self.streams.enter(&caller, Service::AccessLog);
         let mut reporter = self.reporter(&caller).await?;
         let server = reporter.server.clone();
         let listeners = self.uses.listeners();

@@ -187,7 +187,7 @@ mod tests {
     use futures_util::{FutureExt as _, StreamExt as _};
 
     use super::*;
-    use crate::agent::seats::Seats;
+    use crate::agent::seats::{Seats, SeatsMax};
     use crate::agent::stand::{Seen, Stand, identity};
 
     const A: &str = "spiffe://td/a";
@@ -195,7 +195,8 @@ mod tests {
     type Messages = BoxStream<'static, Result<Handout, Refusal>>;
 
     async fn open(stand: &Stand, kind: Kind) -> Messages {
-        let seat = Seats::new(9, 9).take(stand.caller().holder()).unwrap();
+        let seats = Seats::new(SeatsMax::of(40, 9));
+        let seat = seats.take(&stand.caller()).unwrap();
         let (keeper, clock) = (stand.keeper.clone(), stand.clock.clone());
         let subscription = Subscription::open(kind, stand.caller(), keeper, clock, seat).await;
         subscription.unwrap().handouts().boxed()

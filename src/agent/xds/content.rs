@@ -57,6 +57,8 @@ pub(crate) trait Source: Send + 'static {
 
     /// The type of its resources.
     const TYPE_URL: &'static str;
+    /// All names that there can be, where that is fixed.
+    const NAMES: Option<&'static [&'static str]>;
 
     /// Reads what a client says of himself; only the first is taken.
     fn node(&mut self, node: &Node);

@@ -5,14 +5,15 @@
 //! the name is removed, and comes when it is there as long as it is asked for; a client that comes
 //! back with versions is told only what they are not. `*` is everything; asking for nothing is
 //! nothing.
-//! Refuses: to keep names beyond the maximum; they are removed at once.
+//! Refuses: to keep names beyond the maximum; they are removed at once, and those of which there
+//! are more than so many bytes are not spoken of at all.
 
 use std::sync::Arc;
 
 use tonic::Status;
 
 use crate::agent::xds::dialect::{Dialect, Heard, Moment, Newest, Said, check_type};
-use crate::agent::xds::subscriptions::EVERYTHING;
+use crate::agent::xds::subscriptions::{EVERYTHING, NAMES_BYTES_MAX};
 use crate::agent::xds::{Content, Offer, Subscription, Subscriptions, Version};
 use crate::proto::core::Node;
 use crate::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
@@ -64,7 +65,7 @@ impl Dialect for Delta {
             match name.as_str() {
                 EVERYTHING => subscriptions.set_everything(true),
                 known if subscriptions.subscribe(known) => {}
-                _ => self.unkept.push(name),
+                _ => self.not_kept(name),
             }
         }
         if !self.began {
@@ -113,6 +114,16 @@ impl Dialect for Delta {
             removed_resources: removed,
         };
         Some(Said { version, response })
+    }
+}
+
+impl Delta {
+    fn not_kept(&mut self, name: String) {
+        let told = self.unkept.iter().map(String::len);
+        let told = told.fold(name.len(), usize::saturating_add);
+        if told <= NAMES_BYTES_MAX {
+            self.unkept.push(name);
+        }
     }
 }
 

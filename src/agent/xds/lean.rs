@@ -5,10 +5,13 @@
 //! streams would hold 600 MiB of nothing. Here a message is gathered apart, read, and handed on
 //! with the few fields that are defined, and the room that it took is given back.
 //!
-//! Promises: what is handed on means the same to the service. What is gathered and not yet whole
-//! is bounded, for one message, for each user and for all streams together, and so is the time that
-//! a message takes to become whole.
+//! Promises: what is handed on means the same to the service, but for texts that are longer than
+//! any that it knows, and more names than it keeps. What is gathered and not yet whole is bounded,
+//! for one message, for each user and for all streams together, and so is the time that a message
+//! takes to become whole.
 //! Refuses: to judge. What cannot be read goes on as it is, and fails where everything fails.
+
+mod trim;
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -17,9 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::Frame;
-use prost::Message;
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
@@ -27,7 +29,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use crate::agent::caller::Caller;
-use crate::proto::core::Node;
+use crate::agent::xds::lean::trim::{HEADER_BYTES, trim};
 use crate::proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
 
 /// A service whose requests, of callers of the kind `P`, are gathered and made lean first.
@@ -278,42 +280,6 @@ fn header(bytes: &[u8]) -> Option<(u8, usize)> {
     Some((flag, usize::try_from(header.get_u32()).ok()?))
 }
 
-trait HasNode: Message + Default {
-    fn node(&mut self) -> Option<&mut Node>;
-}
-
-impl HasNode for DiscoveryRequest {
-    fn node(&mut self) -> Option<&mut Node> {
-        self.node.as_mut()
-    }
-}
-
-impl HasNode for DeltaDiscoveryRequest {
-    fn node(&mut self) -> Option<&mut Node> {
-        self.node.as_mut()
-    }
-}
-
-/// Writes the message anew, with its header; fails when it cannot be read.
-fn trim<Q: HasNode>(message: &[u8], to: &mut BytesMut) -> bool {
-    let Ok(mut request) = Q::decode(message) else {
-        return false;
-    };
-    if let Some(metadata) = request.node().and_then(|node| node.metadata.as_mut()) {
-        metadata
-            .fields
-            .retain(|key, value| key == KEPT_METADATA && value.encoded_len() < KEPT_BYTES_MAX);
-    }
-    let Ok(length) = u32::try_from(request.encoded_len()) else {
-        return false;
-    };
-    to.put_u8(0);
-    to.put_u32(length);
-    request.encode(to).is_ok()
-}
-
-/// Of gRPC: a flag and a length.
-const HEADER_BYTES: usize = 5;
 /// What is gathered of all messages together that are not whole yet: a thousand Envoys that start
 /// at once.
 const GATHERED_BYTES_MAX: usize = 64 * 1_024 * 1_024;
@@ -321,19 +287,18 @@ const GATHERED_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 const GATHERED_OF_UID_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// Envoy writes a request at once.
 const WHOLE_LONGEST: Duration = Duration::from_secs(10);
-/// What services read of a node's metadata.
-const KEPT_METADATA: &str = "disable_spiffe_cert_validation";
-/// And is no longer.
-const KEPT_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt as _;
     use http_body_util::{BodyExt as _, StreamBody};
+    use prost::Message as _;
     use prost_types::value::Kind;
     use prost_types::{Struct, Value};
 
+    use super::trim::KEPT_METADATA;
     use super::*;
+    use crate::proto::core::Node;
 
     fn text(text: &str) -> Value {
         Value {

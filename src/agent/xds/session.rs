@@ -34,7 +34,7 @@ pub(crate) fn open<D: Dialect, S: Source>(
 ) -> Responses<D::Response> {
     let session = Session::<D, S> {
         dialect: D::new(place.stream()),
-        subscriptions: Subscriptions::default(),
+        subscriptions: Subscriptions::of(S::NAMES),
         source,
         requests,
         place,
@@ -205,7 +205,7 @@ impl<D: Dialect, S: Source> Session<D, S> {
         let heard = self
             .dialect
             .hear(request, S::TYPE_URL, &mut self.subscriptions)?;
-        self.place.asks_for(self.subscriptions.shown());
+        self.place.asks_for(self.subscriptions.shown())?;
         if let Some(heard) = heard {
             self.place.heard(heard);
         }

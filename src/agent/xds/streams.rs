@@ -1,9 +1,10 @@
 //! The streams that are open: how many, whose, and how far each is.
 //!
-//! Promises: at most so many in all, for each user and for each process, and some that only root
-//! gets; one that asks for nothing, or whose caller has no entry, ends after a while. A stream that
-//! ends is not shown any more. What a client refused is shown until it accepts something newer: it
-//! goes on with what it had. Refuses: resources themselves; only names and versions are kept here.
+//! Promises: at most so many in all, for each user and for each process, and some that only root of
+//! the host gets; one that asks for nothing, or whose caller has no entry, ends after a while. A
+//! stream that ends is not shown any more. What a client refused is shown until it accepts
+//! something newer: it goes on with what it had. Refuses: resources themselves; only names and
+//! versions are kept here.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tonic::Status;
 
 use crate::agent::caller::Caller;
+use crate::agent::seats::{Seat, Seats, SeatsMax};
 use crate::agent::xds::dialect::{Heard, bounded};
 use crate::metric::agent_table::{ANSWERS, RESPONSES, STREAMS_OPEN, STREAMS_REFUSED};
 use crate::metric::{Counter, Gauge, Many, One, Sheet};
@@ -22,6 +24,9 @@ use crate::proto::agent::StreamStatus;
 #[derive(Debug)]
 pub(crate) struct Streams {
     open: Mutex<Open>,
+    /// Taken before a request is read: see [`Seated`](crate::agent::seated::Seated).
+    seats: Arc<Seats>,
+    nobodys: Arc<Seats>,
     max: StreamsMax,
     metrics: Metrics,
 }
@@ -29,14 +34,12 @@ pub(crate) struct Streams {
 /// How many streams may be open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamsMax {
-    /// In all.
-    pub(crate) all: usize,
-    /// Of one user; also of root, who may be any container's.
-    pub(crate) of_uid: usize,
-    /// Of one process.
-    pub(crate) of_process: usize,
-    /// Out of all, those that only root gets.
-    pub(crate) for_root: usize,
+    /// In all, of one user and of one process.
+    pub(crate) seats: SeatsMax,
+    /// Of one user whom no entry fits, and of all such users.
+    pub(crate) nobodys: SeatsMax,
+    /// Bytes of names that are asked for, of one user.
+    pub(crate) names_bytes_of_uid: usize,
     /// How long one stays whose caller no entry fits, or who asks for nothing.
     pub(crate) for_nobody: Duration,
 }
@@ -59,6 +62,8 @@ pub(crate) struct Place {
     service: Service,
     id: u64,
     warned: bool,
+    /// While no entry fits the caller.
+    nobodys: Option<Seat>,
 }
 
 /// Owned by the streams' own tasks; nothing is awaited while it is locked.
@@ -66,8 +71,8 @@ pub(crate) struct Place {
 struct Open {
     next: u64,
     rows: BTreeMap<u64, Row>,
-    processes: BTreeMap<u32, usize>,
-    users: BTreeMap<u32, usize>,
+    /// Of each user the bytes of all names in his rows.
+    names_bytes: BTreeMap<u32, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +99,8 @@ impl Streams {
     pub(crate) fn new(max: StreamsMax) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
+            seats: Seats::new(max.seats),
+            nobodys: Seats::new(max.nobodys),
             max,
             metrics: Metrics {
                 open: STREAMS_OPEN.gauges(),
@@ -112,33 +119,18 @@ impl Streams {
         self.metrics.answers.on(sheet);
     }
 
-    /// Takes a place for a stream of this caller.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn enter<P: Caller>(
-        self: &Arc<Self>,
-        caller: &P,
-        service: Service,
-    ) -> Result<Place, Status> {
-        self.enter_of(caller.uid(), caller.pid(), service)
+    /// The seats of streams, and what counts who found none.
+    pub(crate) fn seats(&self) -> (Arc<Seats>, One<Counter>) {
+        (Arc::clone(&self.seats), self.metrics.refused.clone())
     }
 
-    fn enter_of(self: &Arc<Self>, uid: u32, pid: u32, service: Service) -> Result<Place, Status> {
+    /// A place for a stream of this caller, who has a seat.
+    pub(crate) fn enter<P: Caller>(self: &Arc<Self>, caller: &P, service: Service) -> Place {
+        self.enter_of(caller.pid(), caller.uid(), service)
+    }
+
+    fn enter_of(self: &Arc<Self>, pid: u32, uid: u32, service: Service) -> Place {
         let mut open = self.lock();
-        let of_process = open.processes.get(&pid).copied().unwrap_or_default();
-        let of_uid = open.users.get(&uid).copied().unwrap_or_default();
-        let kept = if uid == ROOT { 0 } else { self.max.for_root };
-        if self.max.all.saturating_sub(kept) <= open.rows.len()
-            || self.max.of_uid <= of_uid
-            || self.max.of_process <= of_process
-        {
-            drop(open);
-            self.metrics.refused.add();
-            return Err(Status::resource_exhausted(
-                "too many streams are open: close some, or share them",
-            ));
-        }
         let id = open.next;
         open.next = id.wrapping_add(1);
         let row = Row {
@@ -147,22 +139,28 @@ impl Streams {
             ..Row::default()
         };
         open.rows.insert(id, row);
-        open.processes.insert(pid, of_process.saturating_add(1));
-        open.users.insert(uid, of_uid.saturating_add(1));
         drop(open);
         self.metrics.open.shift(service.label(), 1);
-        Ok(Place {
+        Place {
             streams: self.clone(),
             service,
             id,
             warned: false,
-        })
+            nobodys: None,
+        }
     }
 
     /// Every stream of discovery, as it stands.
+    #[cfg(test)]
     pub(crate) fn rows(&self) -> Vec<StreamStatus> {
+        self.rows_where(|_| true)
+    }
+
+    /// The streams of discovery of some processes, as they stand.
+    pub(crate) fn rows_where(&self, wanted: impl Fn(u32) -> bool) -> Vec<StreamStatus> {
         let open = self.lock();
-        let shown = open.rows.values().filter(|row| !row.names.is_empty());
+        let shown = open.rows.values();
+        let shown = shown.filter(|row| wanted(row.pid) && !row.names.is_empty());
         shown.map(Row::status).collect()
     }
 
@@ -187,8 +185,39 @@ impl Place {
         self.write(|row| row.node = bounded(node, NODE_BYTES_MAX).into());
     }
 
-    pub(super) fn asks_for(&self, names: Vec<Arc<str>>) {
-        self.write(|row| row.names = names);
+    /// Says that no entry fits the caller: of such streams there are few.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(crate) fn is_nobodys<P: Caller>(&mut self, caller: &P) -> Result<(), Status> {
+        let seat = self.streams.nobodys.take(caller).ok_or_else(|| {
+            self.streams.metrics.refused.add();
+            Status::resource_exhausted("no entry fits the caller, and he has streams: register him")
+        })?;
+        self.nobodys = Some(seat);
+        Ok(())
+    }
+
+    /// Writes down what is asked for now.
+    ///
+    /// # Errors
+    /// When the names of all streams of this user are too long together.
+    pub(super) fn asks_for(&self, names: Vec<Arc<str>>) -> Result<(), Status> {
+        let open = &mut *self.streams.lock();
+        let Some(row) = open.rows.get_mut(&self.id) else {
+            return Ok(());
+        };
+        let of_uid = open.names_bytes.entry(row.uid).or_default();
+        let (before, now) = (bytes_of(&row.names), bytes_of(&names));
+        *of_uid = of_uid.saturating_sub(before).saturating_add(now);
+        let within = now <= before || *of_uid <= self.streams.max.names_bytes_of_uid;
+        row.names = names;
+        if within {
+            return Ok(());
+        }
+        Err(Status::resource_exhausted(
+            "the streams of this user ask for too much: ask for fewer or shorter names",
+        ))
     }
 
     pub(super) fn told(&self, version: &str) {
@@ -239,22 +268,22 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.streams.lock();
-        if let Some(row) = open.rows.remove(&self.id) {
-            count_down(&mut open.processes, row.pid);
-            count_down(&mut open.users, row.uid);
+        if let Some(row) = open.rows.remove(&self.id)
+            && let Entry::Occupied(mut of_uid) = open.names_bytes.entry(row.uid)
+        {
+            *of_uid.get_mut() = of_uid.get().saturating_sub(bytes_of(&row.names));
+            if *of_uid.get() == 0 {
+                of_uid.remove();
+            }
         }
         drop(open);
         self.streams.metrics.open.shift(self.service.label(), -1);
     }
 }
 
-fn count_down(counts: &mut BTreeMap<u32, usize>, of: u32) {
-    if let Entry::Occupied(mut count) = counts.entry(of) {
-        *count.get_mut() = count.get().saturating_sub(1);
-        if *count.get() == 0 {
-            count.remove();
-        }
-    }
+fn bytes_of(names: &[Arc<str>]) -> usize {
+    let bytes = names.iter().map(|name| name.len());
+    bytes.fold(0, usize::saturating_add)
 }
 
 impl Service {
@@ -283,10 +312,12 @@ impl Row {
 impl Default for StreamsMax {
     fn default() -> Self {
         Self {
-            all: STREAMS_MAX,
-            of_uid: STREAMS_OF_UID_MAX,
-            of_process: STREAMS_OF_PROCESS_MAX,
-            for_root: STREAMS_FOR_ROOT,
+            seats: SeatsMax::of(STREAMS_MAX, STREAMS_OF_PROCESS_MAX),
+            nobodys: SeatsMax {
+                of_uid: NOBODYS_OF_UID_MAX,
+                ..SeatsMax::of(NOBODYS_MAX, NOBODYS_OF_UID_MAX)
+            },
+            names_bytes_of_uid: NAMES_OF_UID_BYTES_MAX,
             for_nobody: FOR_NOBODY_LONGEST,
         }
     }
@@ -296,13 +327,14 @@ impl Default for StreamsMax {
 const STREAMS_MAX: usize = 20_000;
 /// An Envoy has one for each secret and each place that uses it.
 const STREAMS_OF_PROCESS_MAX: usize = 10_000;
-/// What one host is built for: all its Envoys may be of one user.
-const STREAMS_OF_UID_MAX: usize = 10_000;
-const STREAMS_FOR_ROOT: usize = 500;
+/// Enough for an Envoy whose entry is put a moment later.
+const NOBODYS_OF_UID_MAX: usize = 64;
+const NOBODYS_MAX: usize = 1_024;
+/// Ten thousand streams with a usual name each.
+const NAMES_OF_UID_BYTES_MAX: usize = 1_024 * 1_024;
 /// An entry that is put a moment after its Envoy began still finds the stream open; who comes
 /// later finds him at the next one, for Envoys connect again.
 const FOR_NOBODY_LONGEST: Duration = Duration::from_mins(1);
-const ROOT: u32 = 0;
 /// How much of a node's id is kept.
 const NODE_BYTES_MAX: usize = 128;
 const NAMES_LOGGED_BYTES_MAX: usize = 256;
@@ -311,40 +343,31 @@ const NAMES_LOGGED_BYTES_MAX: usize = 256;
 mod tests {
     use super::*;
 
-    const FEW: StreamsMax = StreamsMax {
-        all: 4,
-        of_uid: 3,
-        of_process: 2,
-        for_root: 1,
-        for_nobody: FOR_NOBODY_LONGEST,
-    };
-
     #[test]
-    fn places_are_few_and_come_back() {
-        let streams = Streams::new(FEW);
-        let enter = |uid, pid| streams.enter_of(uid, pid, Service::Secrets);
-        let first = enter(7, 1).unwrap();
-        let _second = enter(7, 1).unwrap();
-        assert!(enter(7, 1).is_err(), "of one process");
-        let _third = enter(7, 2).unwrap();
-        assert!(enter(7, 3).is_err(), "of one user");
-        assert!(enter(8, 4).is_err(), "the last is root's");
-        let root = enter(0, 5).unwrap();
-        assert!(enter(0, 5).is_err(), "in all");
-        drop((first, root));
-        let again = enter(8, 4).unwrap();
-        assert_eq!(again.stream(), 4, "numbers are not used twice");
-        let open = streams.lock();
-        assert_eq!((open.processes.len(), open.users.len()), (3, 2));
+    fn the_names_of_all_streams_of_a_user_are_few_bytes() {
+        let streams = Streams::new(StreamsMax {
+            names_bytes_of_uid: 10,
+            ..StreamsMax::default()
+        });
+        let enter = |uid| streams.enter_of(7, uid, Service::Secrets);
+        let (first, second, other) = (enter(7), enter(7), enter(8));
+        let eight = || vec![Arc::from("12345678")];
+        first.asks_for(eight()).unwrap();
+        let status = second.asks_for(eight()).unwrap_err();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        other.asks_for(eight()).unwrap();
+        second.asks_for(vec!["12".into()]).unwrap();
+        drop((first, second, other));
+        assert!(streams.lock().names_bytes.is_empty());
     }
 
     #[test]
     fn a_refusal_is_shown_until_something_is_accepted() {
-        let streams = Streams::new(FEW);
-        let mut place = streams.enter_of(7, 7, Service::Secrets).unwrap();
+        let streams = Streams::new(StreamsMax::default());
+        let mut place = streams.enter_of(7, 7, Service::Secrets);
         assert_eq!(streams.rows(), [], "it asks for nothing yet");
         place.known_as(&format!("node\n{}", "x".repeat(10_000)));
-        place.asks_for(vec!["default".into()]);
+        place.asks_for(vec!["default".into()]).unwrap();
         place.told("5-00");
         place.heard(Heard::Refused {
             words: "no key".to_owned(),

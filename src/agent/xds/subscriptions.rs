@@ -1,7 +1,8 @@
 //! Which names a stream asks for, and how far each is answered.
 //!
-//! Promises: at most [`NAMES_MAX`] names of at most [`NAME_BYTES_MAX`] bytes are kept; the rest is
-//! as a name that nobody knows.
+//! Promises: at most [`NAMES_MAX`] names of at most [`NAME_BYTES_MAX`] bytes are kept, and
+//! [`NAMES_BYTES_MAX`] of all; where the service has a fixed set of names, none but those. The rest
+//! is as a name that nobody knows.
 //! Refuses: to forget an answer while its name is asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use crate::time::Timestamp;
 pub(crate) struct Subscriptions {
     names: BTreeMap<Arc<str>, Subscription>,
     everything: bool,
+    /// All names that there can be, where that is fixed.
+    known: Option<&'static [&'static str]>,
 }
 
 /// One name of one stream.
@@ -46,6 +49,25 @@ pub(crate) struct Subscription {
 }
 
 impl Subscriptions {
+    /// None yet, of a service with these names alone; or with any.
+    pub(crate) fn of(known: Option<&'static [&'static str]>) -> Self {
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
+
+    /// Whether one more name may be kept.
+    fn has_room_for(&self, name: &str) -> bool {
+        let known = self.known.is_none_or(|known| known.contains(&name));
+        let bytes = self.names.keys().map(|name| name.len());
+        let bytes = bytes.fold(name.len(), usize::saturating_add);
+        known
+            && name.len() <= NAME_BYTES_MAX
+            && self.names.len() < NAMES_MAX
+            && bytes <= NAMES_BYTES_MAX
+    }
+
     /// Asks for exactly these names from now on; what is kept keeps its answer.
     pub(crate) fn replace(&mut self, names: &[String]) {
         let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
@@ -60,8 +82,7 @@ impl Subscriptions {
     /// Asks for a name, anew also when it was asked for already. Not when it is too long or one too
     /// many.
     pub(crate) fn subscribe(&mut self, name: &str) -> bool {
-        let kept = self.names.get(name);
-        if name.len() > NAME_BYTES_MAX || (kept.is_none() && self.names.len() >= NAMES_MAX) {
+        if !self.names.contains_key(name) && !self.has_room_for(name) {
             return false;
         }
         let before = self.names.remove_entry(name);
@@ -114,7 +135,7 @@ impl Subscriptions {
 
     /// What the client says that he holds. He came back, he did not begin to ask.
     pub(crate) fn held(&mut self, name: &str, version: Option<Version>) {
-        if self.everything && !self.names.contains_key(name) && self.names.len() < NAMES_MAX {
+        if self.everything && !self.names.contains_key(name) && self.has_room_for(name) {
             self.names.insert(name.into(), Subscription::default());
         }
         if let Some(subscription) = self.names.get_mut(name) {
@@ -188,7 +209,9 @@ pub(crate) const EVERYTHING: &str = "*";
 /// Envoy asks for one name a stream; others ask for a handful.
 const NAMES_MAX: usize = 64;
 /// The longest SPIFFE ID with all that may stand around it.
-const NAME_BYTES_MAX: usize = 2_048 + "sds://".len() + "-cacert".len();
+pub(super) const NAME_BYTES_MAX: usize = 2_048 + "sds://".len() + "-cacert".len();
+/// Of all names of a stream; a usual one has less than a hundred.
+pub(super) const NAMES_BYTES_MAX: usize = 8 * 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -211,6 +234,21 @@ mod tests {
         let many: Vec<String> = (0..10_000).map(|count| count.to_string()).collect();
         subscriptions.replace(&many);
         assert_eq!(subscriptions.iter().count(), NAMES_MAX);
+    }
+
+    #[test]
+    fn few_bytes_of_names_are_kept_and_none_that_there_cannot_be() {
+        let mut subscriptions = Subscriptions::default();
+        let long = |first: char| format!("{first}{}", "x".repeat(1_999));
+        let kept = ('a'..='z').filter(|first| subscriptions.subscribe(&long(*first)));
+        assert_eq!(kept.count(), NAMES_BYTES_MAX / 2_000);
+        subscriptions.unsubscribe(&long('a'));
+        assert!(subscriptions.subscribe(&long('z')));
+        let mut subscriptions = Subscriptions::of(Some(&["a", "b"]));
+        subscriptions.set_everything(true);
+        subscriptions.held("c", None);
+        subscriptions.replace(&["a", "c"].map(str::to_owned));
+        assert_eq!(names(&subscriptions), ["a"]);
     }
 
     #[test]

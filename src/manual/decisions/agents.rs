@@ -127,6 +127,34 @@
 //! refused, because their number may have had another owner when they connected; clients come
 //! again.
 //!
+//! # A call sits before it is read, and no user has more than a quarter
+//!
+//! Each call takes a seat of its process and its user when its headers are there, keeps it until
+//! its answer has left, and its one message is whole within ten seconds. Before, whoever sent
+//! headers and nothing more was counted nowhere: 57 connections filled the agent. Single calls of
+//! discovery, calls of the Workload API that are not answered yet, access logs and probes have
+//! pools of their own, so that half a call never takes the place of a stream. Of each pool one user
+//! has a quarter, and root of the host all: whether root is the host's is read from its control
+//! groups when it connects. Price: an Envoy's user has 5,000 streams, not 10,000, and four users
+//! who mean harm together can still fill a pool. Alternative: seats for those alone whom an entry
+//! fits; that is known only after an attestation, which is what they would fill then. Whom no entry
+//! fits has 64 streams for a minute, of the deny list too, and all such users 1,024.
+//!
+//! An answer hands on no next piece while 16 KiB of it wait to leave: the HTTP/2 library would keep
+//! 400 KiB of each for who does not read. Price: a counter at each piece.
+//!
+//! # Names are few bytes
+//!
+//! 8 KiB of a stream, 1 MiB of all streams of a user, and what is echoed as removed the same; the
+//! deny list's service keeps its two names. What is longer is cut before it meets a stream's
+//! buffer, which never shrinks. Price: who asks for a name of more than 2 KiB, or for hundreds of
+//! names, gets no word of those that are left out.
+//!
+//! # Callers cause few lines in the log
+//!
+//! One for each kind in ten seconds, with how many were kept back; metrics count them all. Price:
+//! of many who are refused the log names one. What a caller shows is told to him and not logged.
+//!
 //! # Any authority over a Unix socket
 //!
 //! gRPC's C core sends the socket's path as `:authority`, which the HTTP/2 library refuses as RFC

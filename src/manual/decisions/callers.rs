@@ -198,3 +198,21 @@
 //!
 //! What a server does is in its file at the start. Price: a restart. Base SVIDs live an hour, so
 //! that protem may be away for half of it.
+//!
+//! # What a mesh is told is text, filled into templates
+//!
+//! `protem mesh` fills names and bounds into YAML that a person wrote, comments and all, rather
+//! than building messages and printing them: the reason for each line is what an operator needs,
+//! and no serializer keeps it. What is filled in is parsed first (SPIFFE IDs, scopes, addresses,
+//! paths, labels), so that nothing ends a quotation. Price: only a run shows that the text is
+//! right; golden files hold it still, and a real Envoy runs it. Alternative: a YAML library, and
+//! comments elsewhere.
+//!
+//! # For raw TCP the names are asked twice
+//!
+//! In the handshake and by RBAC. Envoy's RBAC for TCP is asked at the client's first byte, and a
+//! service that speaks first had spoken by then (found by a test: a base SVID read a greeting).
+//! Price: a refusal is a failed handshake without a policy's name, and the `dns` encoding, whose
+//! two names the handshake would take as alternatives, is refused for TCP. Alternative: to wait
+//! for the client's first byte before the service is called, which no service that speaks first
+//! survives.

@@ -1,7 +1,7 @@
 //! Every dependency, each with a sentence: what we would write otherwise, and what it costs.
 //!
 //! *Brings* counts the crate and all below it on Linux, x86-64, without tests. *Alone* counts those
-//! that would leave with it: small where others bring the same. All dependencies together are 291
+//! that would leave with it: small where others bring the same. All dependencies together are 293
 //! crates, many of them at build time only. `tests/it/manual.rs` fails when a row is missing or
 //! left over; `.cargo/deny.toml` says what may never come in, and why a crate is there in two
 //! generations.
@@ -21,6 +21,7 @@
 //! | `der` | strict DER both ways; we would write a reader of nested lengths | 12 | 0 |
 //! | `fail` | named points of the walk where tests stop it; empty in what users run | 11 | 2 |
 //! | `futures-util` | boxed futures and the unfolding of a stream | 10 | 0 |
+//! | `granit-parser` | YAML with lines, of bounded depth; we would misread it | 3 | 2 |
 //! | `http` | the types of HTTP that axum and hyper share | 3 | 0 |
 //! | `http-body` | the trait of a body, to bound one | 4 | 0 |
 //! | `http-body-util` | collecting a body within a limit | 7 | 0 |
@@ -91,6 +92,10 @@
 //!   connection must end with its certificate.
 //! - **Cedar's cost.** A quarter of all crates. Its parser generator runs while building and leaves
 //!   nothing behind.
+//! - **granit-parser over a reader into types.** The linter of meshes needs lines, bounded depth
+//!   and the bytes of strangers; a reader of events gives all three, with no unsafe code. We make
+//!   the tree from its events ourselves, and so count what aliases stand for. `serde-saphyr` stands
+//!   on the same reader, and brings 13 crates more for types that a linter does not want.
 //! - **No library of tokens.** A JWS is three parts, and aws-lc-rs verifies its five algorithms as
 //!   they stand. What makes a token safe is what is refused: names twice, slack bits, headers,
 //!   audiences, times. Libraries leave that to their users, so we would have written it anyway.

@@ -52,14 +52,19 @@ impl Authority {
         self.issuer.der().as_ref()
     }
 
-    /// What the door shows: a name, and a life that outlasts this house.
+    /// What the door shows.
     pub(crate) fn server(&self) -> Arc<dyn ResolvesServerCert> {
-        let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let leaf = self.sign(&params);
+        let leaf = self.server_leaf();
         let provider = aws_lc_rs::default_provider();
         let key = provider.key_provider.load_private_key(leaf.key).unwrap();
         Arc::new(SingleCertAndKey::from(CertifiedKey::new(leaf.chain, key)))
+    }
+
+    /// A name, and a life that outlasts this house.
+    pub(crate) fn server_leaf(&self) -> Leaf {
+        let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(&params)
     }
 
     /// An SVID that begins at `from` and lives for `life`.

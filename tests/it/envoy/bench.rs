@@ -61,6 +61,13 @@ impl Bench {
         write_policy(&bench.path("policy"), change);
         bench.keep("protem", "dev --listen 127.0.0.1:0 --policy policy");
         bench.until_served();
+        // It listens before its first policy is in force, and says so when that is.
+        until("the first policy", || {
+            bench
+                .text("protem.out")
+                .contains("protem serves")
+                .then_some(())
+        });
         bench
     }
 
@@ -251,9 +258,15 @@ impl Bench {
     /// Runs `drive.py` to its end: every check must be ok, and none of `wanted` may be missing.
     #[track_caller]
     pub(crate) fn drive(&self, line: &str, wanted: &[&str]) {
+        self.drive_by("drive", line, wanted);
+    }
+
+    /// The same with another script of `tests/envoy`.
+    #[track_caller]
+    pub(crate) fn drive_by(&self, script: &str, line: &str, wanted: &[&str]) {
         let ran = run(tool("python")
             .arg("-B")
-            .arg(repository("tests/envoy/drive.py"))
+            .arg(repository(&format!("tests/envoy/{script}.py")))
             .args(words(line))
             .current_dir(self.folder.path()));
         print!("{}", ran.stdout);

@@ -33,7 +33,7 @@ impl Bench {
         self.start_agent(DB_AGENT);
     }
 
-    /// Registers a host and what runs there.
+    /// Registers a host's agent and the workload that it serves.
     pub(crate) fn register(&self, host: &str, workload: &str, sds: &str) {
         let agent = format!("spiffe://dev.protem.test/agent/{host}");
         let who = format!("--subject {agent} --obtained-by token --owner ops");
@@ -148,7 +148,7 @@ impl Bench {
         path.display().to_string()
     }
 
-    fn sds_socket(&self, host: &str) -> PathBuf {
+    pub(crate) fn sds_socket(&self, host: &str) -> PathBuf {
         self.path(&format!("{host}.run/sds.sock"))
     }
 }

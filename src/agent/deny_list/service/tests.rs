@@ -6,6 +6,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::agent::envoy::held::{in_seconds, of_web};
 use crate::agent::envoy::stage::{Stage, soon};
 use crate::agent::sds::Options;
+use crate::agent::seats::SeatsMax;
+use crate::agent::xds::StreamsMax;
 use crate::proto::core::TypedExtensionConfig;
 use crate::proto::expr::constant::ConstantKind;
 use crate::proto::expr::expr::ExprKind;
@@ -109,4 +111,59 @@ async fn a_stream_for_both_and_a_single_request_are_given_both() {
     stage.peer.show(None);
     let status = soon(client.fetch_extension_configs(DiscoveryRequest::default())).await;
     assert_eq!(status.unwrap_err().code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn whom_no_entry_fits_has_few_streams_for_a_while_and_unknown_names_are_not_kept() {
+    let max = StreamsMax {
+        nobodys: SeatsMax {
+            of_uid: 2,
+            ..SeatsMax::of(64, 64)
+        },
+        for_nobody: Duration::from_millis(50),
+        ..StreamsMax::default()
+    };
+    let stage = Stage::with(of_web(), Options::default(), max);
+    let mut client = ecds_client::ExtensionConfigDiscoveryServiceClient::new(stage.connect().await);
+    let unknown: Vec<String> = (0..60)
+        .map(|n| format!("{n}{}", "x".repeat(2_000)))
+        .collect();
+    let (send, requests) = tokio::sync::mpsc::channel(4);
+    let mut names = unknown.clone();
+    names.push(HTTP.to_owned());
+    let request = DeltaDiscoveryRequest {
+        resource_names_subscribe: names,
+        ..DeltaDiscoveryRequest::default()
+    };
+    send.send(request).await.unwrap();
+    let responses = client.delta_extension_configs(ReceiverStream::new(requests));
+    let mut served = soon(responses).await.unwrap().into_inner();
+    let removed = soon(served.message()).await.unwrap().unwrap();
+    assert_eq!(removed.removed_resources, unknown[..4], "no more is echoed");
+
+    stage.peer.show(Some("unix:uid:0"));
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let (send, requests) = tokio::sync::mpsc::channel(4);
+        let request = DeltaDiscoveryRequest {
+            resource_names_subscribe: vec![NETWORK.to_owned()],
+            ..DeltaDiscoveryRequest::default()
+        };
+        send.send(request).await.unwrap();
+        let responses = client.delta_extension_configs(ReceiverStream::new(requests));
+        streams.push((send, soon(responses).await.unwrap().into_inner()));
+    }
+    let more = client.delta_extension_configs(tokio_stream::pending::<DeltaDiscoveryRequest>());
+    let status = soon(more).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    for (_send, stream) in &mut streams {
+        let status = soon(stream.message()).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::PermissionDenied);
+    }
+    // Whom one fits is served on.
+    stage.deny_list.send_replace(list(5, &[7]));
+    let told = soon(served.message()).await.unwrap().unwrap();
+    assert_eq!(told.resources[0].name, HTTP);
+    let rows = stage.streams.rows();
+    assert!(rows.iter().all(|row| row.names == [HTTP]), "{rows:?}");
 }

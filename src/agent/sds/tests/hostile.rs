@@ -6,6 +6,7 @@ use tonic::Code;
 
 use crate::agent::envoy::held::{in_seconds, of_elevated_web, of_web};
 use crate::agent::envoy::stage::{Stage, soon};
+use crate::agent::seats::SeatsMax;
 use crate::agent::xds::StreamsMax;
 use crate::proto::core::Node;
 use crate::proto::discovery::DiscoveryRequest;
@@ -119,9 +120,10 @@ async fn who_opens_a_stream_and_asks_as_another_is_given_what_that_one_may_hold(
 #[tokio::test]
 async fn streams_have_an_end_and_their_places_come_back() {
     let max = StreamsMax {
-        all: 3,
-        of_process: 2,
-        for_root: 0,
+        seats: SeatsMax {
+            of_process: 2,
+            ..SeatsMax::of(20, 9)
+        },
         ..StreamsMax::default()
     };
     let mut stage = Stage::with(of_web(), options(), max);
@@ -129,9 +131,8 @@ async fn streams_have_an_end_and_their_places_come_back() {
     let first = sotw(channel.clone()).await;
     let second = sotw(channel.clone()).await;
     let mut client = SecretDiscoveryServiceClient::new(channel.clone());
-    let status = soon(client.fetch_secrets(names(&["ROOTCA"])))
-        .await
-        .unwrap_err();
+    let third = client.stream_secrets(tokio_stream::pending::<DiscoveryRequest>());
+    let status = soon(third).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     drop((first, second));
     stage.until_left().await;
@@ -247,7 +248,11 @@ async fn too_many_names_are_as_unknown_ones() {
     let long = "a".repeat(100_000);
     talk.ask(subscribe(&[&long, "ROOTCA"])).await;
     let removed = talk.next().await.removed_resources;
-    assert_eq!(removed.len(), 2, "the places are taken");
+    assert_eq!(
+        removed,
+        ["ROOTCA"],
+        "the places are taken, and nobody has so long a name"
+    );
     let mut talk = sotw(stage.connect().await).await;
     let mut some = vec!["ROOTCA"];
     some.extend(&many);
