@@ -6,9 +6,10 @@
 //! | `protem.deny_list.tcp` | `envoy.filters.network.rbac`: the next connection is denied |
 //! | `protem.deny_list.module` | the module of `deploy/envoy`: cuts connections that live, too |
 //!
-//! A TCP connection that is open keeps the filter that it began with (measured, Envoy 1.40): without
-//! the module only a bound on its age ends it. On a new one Envoy asks its own filter at the client's
-//! first byte: what a service says before that, a denied client hears. The module closes before that.
+//! A TCP connection that is open keeps the filter that it began with (measured, Envoy 1.40):
+//! without the module only a bound on its age ends it. On a new one Envoy asks its own filter at
+//! the client's first byte: what a service says before that, a denied client hears; the module
+//! closes before.
 //!
 //! Promises: what is denied is told by the certificate's SHA-256, so that nothing else is; an empty
 //! list is a filter that denies nobody. Before the server has told the list, nothing is said: an

@@ -14,6 +14,7 @@ from report import settle
 
 # Only a broken run reaches it.
 END_S_MAX = 60
+NOWHERE = "127.0.0.1:0"
 
 
 class House:
@@ -96,7 +97,8 @@ class House:
             words += ["--file-flush-interval-msec", "50"]
             child = subprocess.Popen(**self.command(*words), stdout=file, stderr=file)
         self.started.append((child, out))
-        opened = lambda: os.path.exists(admin) and "LIVE" in ask(read(admin), "/ready")
+        # The file is there before its line is.
+        opened = lambda: os.path.exists(admin) and "LIVE" in ask(read(admin) or NOWHERE, "/ready")
         if not settle(opened, END_S_MAX) or child.poll() is not None:
             sys.exit(f"error: {name} did not start:\n{read(out)}")
         lines = ask(read(admin), "/listeners").splitlines()

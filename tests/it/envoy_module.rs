@@ -46,6 +46,7 @@ fn a_denied_certificate_is_cut_where_it_lives_and_no_other() {
         "ended_well",
         "forgotten",
         "garbage_changes_nothing",
+        "other_name",
         "others_live",
     ];
     drive("denies", &wanted);

@@ -101,7 +101,7 @@ impl<P: Caller> Source for List<P> {
     type Content = Filter;
 
     const TYPE_URL: &'static str = EXTENSION_TYPE;
-    const NAMES: Option<&'static [&'static str]> = Some(&[HTTP, NETWORK]);
+    const NAMES: Option<&'static [&'static str]> = Some(&[HTTP, MODULE, NETWORK]);
 
     fn node(&mut self, _: &Node) {}
 
@@ -200,8 +200,13 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
             ..DiscoveryResponse::default()
         };
         let asked = Subscription::default();
-        for name in [HTTP, NETWORK] {
-            if !names.is_empty() && !names.iter().any(|one| one == name) {
+        for name in [HTTP, MODULE, NETWORK] {
+            let wanted = if names.is_empty() {
+                name != MODULE
+            } else {
+                names.iter().any(|one| one == name)
+            };
+            if !wanted {
                 continue;
             }
             if let Offer::Ready(filter) = source.offer(name, &asked, false) {
