@@ -151,7 +151,7 @@ impl Home {
     pub(crate) fn try_room(&self) -> Result<(), HomeError> {
         let path = self.path.join(ROOM);
         remove(&path)?;
-        let tried = put(&path, &[0; ROOM_BYTES]);
+        let tried = put(&path, &vec![0; ROOM_BYTES]);
         remove(&path)?;
         tried
     }

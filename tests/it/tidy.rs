@@ -113,11 +113,6 @@ const CLOSED: &[Closed] = &[
         because: "it is a client, also when one process hosts the server: ask through the door",
     },
     Closed {
-        from: &["mesh"],
-        to: &["client", "pki", "policy", "service", "store"],
-        because: "it is pure: text in, text out; nothing of it needs a server",
-    },
-    Closed {
         from: &["agent"],
         to: &["api"],
         because: "its sockets are its own doors, for callers that no server knows",

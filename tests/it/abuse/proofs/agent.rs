@@ -84,7 +84,7 @@ pub(crate) const PROOFS: &[Proof] = &[
             "attestor::a_path_of_another_view_is_not_believed",
             "cgroup::containers_are_found_below_what_runtimes_make",
             "cgroup::nobody_takes_a_name_by_a_group_of_his_own",
-            "seats::root_of_a_container_takes_no_seat_of_others",
+            "seats::root_of_a_container_is_as_everybody_and_root_of_the_host_is_not",
         ],
     ),
     (
