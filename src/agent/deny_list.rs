@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `protem.deny_list` | `envoy.filters.http.rbac`: denies the next request on a live connection |
 //! | `protem.deny_list.tcp` | `envoy.filters.network.rbac`: the next connection is denied |
+//! | `protem.deny_list.module` | the module of `deploy/envoy`: cuts connections that live, too |
 //!
-//! A TCP connection that is open keeps the filter that it began with (measured, Envoy 1.40): only a
-//! bound on its age ends it. On a new one Envoy asks the filter at the client's first byte: what a
-//! service says before that, a denied client hears.
+//! A TCP connection that is open keeps the filter that it began with (measured, Envoy 1.40):
+//! without the module only a bound on its age ends it. On a new one Envoy asks its own filter at
+//! the client's first byte: what a service says before that, a denied client hears; the module
+//! closes before.
 //!
 //! Promises: what is denied is told by the certificate's SHA-256, so that nothing else is; an empty
 //! list is a filter that denies nobody. Before the server has told the list, nothing is said: an
@@ -39,7 +41,7 @@ pub(crate) struct DenyList {
     /// What is denied.
     pub(crate) digests: Digests,
     /// Made when the first Envoy asks.
-    filters: OnceLock<[Encoded; 2]>,
+    filters: OnceLock<[Encoded; 3]>,
 }
 
 /// How a certificate is denied. The least gives way first where there is no room.
@@ -67,12 +69,13 @@ impl DenyList {
 
     /// The filter of a layer.
     fn filter(&self, layer: Layer) -> &Encoded {
-        let [http, network] = self.filters.get_or_init(|| {
+        let [http, module, network] = self.filters.get_or_init(|| {
             let shown = self.digests.shown();
-            [Layer::Http, Layer::Network].map(|layer| Encoded::of(layer, &shown))
+            [Layer::Http, Layer::Module, Layer::Network].map(|layer| Encoded::of(layer, &shown))
         });
         match layer {
             Layer::Http => http,
+            Layer::Module => module,
             Layer::Network => network,
         }
     }

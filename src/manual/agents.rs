@@ -111,6 +111,8 @@
 //! subscribe to the deny list: filters `protem.deny_list` (HTTP) and `protem.deny_list.tcp` over
 //! ECDS deny the next request of a denied certificate within milliseconds. For TCP it is the next
 //! connection, at the first byte that its client sends: what a service says before that is said.
+//! `protem.deny_list.module` is for the module of `deploy/envoy`, which cuts connections that live,
+//! each one at its notAfter too, and closes new ones before a service is heard.
 //!
 //! A CRL is not offered by SDS: an issuer without a fresh one refuses everybody, the one for the
 //! intermediate alone refuses everybody too, and the SPIFFE validator ignores it.

@@ -10,7 +10,7 @@
 //! | 0 | any time, on what is open | the defaults |
 //! | 1 | the age of a connection and a stream | no resumption, ages computed from the life |
 //! | 2 | 50 ms (HTTP) | the recipe: what is left of the certificate limits each request |
-//! | 3 | 10 ms (everything) | a module in the proxy, which is not shipped |
+//! | 3 | 10 ms (everything) | the module of `deploy/envoy`, in Envoy |
 //!
 //! # Which mesh
 //!
@@ -59,4 +59,4 @@
 //! | 400 at the client's Envoy | x-protem-scope names another scope |
 //! | 503 at the client's Envoy | the agent has no SVID for the scope |
 //!
-//! Not done: a check of configurations that exist already, and the module of tier 3.
+//! Not done: a check of configurations that exist already, and texts with the module of tier 3.

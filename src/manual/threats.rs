@@ -221,4 +221,6 @@
 //! - **A stolen token of an issuer.** It can be shown again until it ends.
 //! - **Refused tokens are logged, not recorded.** What an issuer's token is refused for at the door
 //!   stands in the log with the issuer, and in no event.
-//! - **Raw TCP behind Envoy.** No rule there reads notAfter; a greatest age is all there is.
+//! - **Raw TCP behind an Envoy without the module.** No rule of Envoy's own reads notAfter there; a
+//!   greatest age is all there is. `deploy/envoy` has the module, for one minor version of Envoy.
+//! - **What a kernel was given before notAfter.** A slow reader may still receive it.

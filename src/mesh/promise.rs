@@ -5,7 +5,7 @@
 //! | 0 | no bound |
 //! | 1 | the age of connections and streams |
 //! | 2 | 50 ms for HTTP |
-//! | 3 | 10 ms for everything; needs a module in the proxy, which protem does not ship |
+//! | 3 | 10 ms for everything; needs the module of `deploy/envoy`, which no text has yet |
 //!
 //! Promises: the number is computed from what is printed below it.
 //! Refuses: to leave out what is not enforced.

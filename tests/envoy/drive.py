@@ -34,11 +34,11 @@ import urllib.error
 import urllib.request
 
 from clients import Http1, Http2, Target, ask_past, attempts_until_refused, refusal, wait_until
+from report import SETTLE_S_MAX, Report, settle
 
 DOOR_PATH = "/v1/bundle"
 LEFT_S_MIN = 2
 RENEWAL_S_MAX = 60
-SETTLE_S_MAX = 10
 
 
 def main():
@@ -377,29 +377,6 @@ class AccessLog:
     def settle(read, number):
         settle(lambda: len(read()) >= number)
         return read()
-
-
-def settle(state, s_max=SETTLE_S_MAX):
-    """Waits until the state is reached; the bound only keeps a broken run from hanging."""
-    give_up = time.monotonic() + s_max
-    while not (reached := state()) and time.monotonic() < give_up:
-        time.sleep(0.02)
-    return bool(reached)
-
-
-class Report:
-    def __init__(self):
-        self.failed = False
-
-    def check(self, check, expected, observed, ok):
-        self.failed |= not ok
-        print(
-            json.dumps({"check": check, "expected": expected, "observed": observed, "ok": ok}),
-            flush=True,
-        )
-
-    def exit_code(self):
-        return 1 if self.failed else 0
 
 
 def parse():

@@ -46,6 +46,7 @@ mod doctor;
 mod doors;
 mod enforce;
 mod envoy;
+mod envoy_module;
 mod faults;
 mod generated;
 mod hostile_callers;

@@ -1,9 +1,10 @@
-//! The two filters of Envoy that deny by digest.
+//! The filters of Envoy that deny by digest, and the one of the module in `deploy/envoy`.
 //!
-//! Promises: one rule, whose condition is the tree of
+//! Promises: of Envoy's own, one rule, whose condition is the tree of
 //! `connection.sha256_peer_certificate_digest in [digests]`, the digests in the lower-case
-//! hexadecimal that Envoy compares with. Without a client certificate there is no digest, and the
-//! rule denies nobody: who must show one is another filter's word.
+//! hexadecimal that Envoy compares with; the module is told the same digests with spaces between.
+//! Without a client certificate there is no digest, and the rule denies nobody: who must show one
+//! is another filter's word.
 //! Refuses: to allow anything; what does not match goes on to the next filter.
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use prost::Message as _;
 use prost_types::Any;
 
 use crate::agent::deny_list::DenyList;
-use crate::agent::deny_list::service::{EXTENSION_TYPE, HTTP, NETWORK};
+use crate::agent::deny_list::service::{EXTENSION_TYPE, HTTP, MODULE, NETWORK};
 use crate::agent::holdings::Generation;
 use crate::agent::xds::{Content, Digest};
 use crate::id::hex;
@@ -20,13 +21,15 @@ use crate::proto::core::TypedExtensionConfig;
 use crate::proto::expr::constant::ConstantKind;
 use crate::proto::expr::expr::{Call, CreateList, ExprKind, Ident, Select};
 use crate::proto::expr::{Constant, Expr};
+use crate::proto::module::DynamicModuleConfig;
+use crate::proto::module_network::DynamicModuleNetworkFilter;
 use crate::proto::rbac::rbac::Action;
 use crate::proto::rbac::{Permission, Policy, Principal, Rbac, permission, principal};
 use crate::proto::rbac_http::Rbac as HttpRbac;
 use crate::proto::rbac_network::Rbac as NetworkRbac;
 use crate::proto::rbac_network::rbac::EnforcementType;
 
-/// One of the two.
+/// One of the three.
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
     pub(super) list: Arc<DenyList>,
@@ -45,6 +48,8 @@ pub(super) struct Encoded {
 pub(super) enum Layer {
     /// Requests.
     Http,
+    /// Connections, those that live too.
+    Module,
     /// Connections.
     Network,
 }
@@ -71,12 +76,15 @@ impl Content for Filter {
 impl Encoded {
     /// The filter of a layer that denies these.
     pub(super) fn of(layer: Layer, denied: &[&[u8; 32]]) -> Self {
-        let rules = Some(rules(denied));
         let (name, type_url, value) = match layer {
-            Layer::Http => (HTTP, HTTP_TYPE, HttpRbac { rules }.encode_to_vec()),
+            Layer::Http => {
+                let rules = Some(rules(denied));
+                (HTTP, HTTP_TYPE, HttpRbac { rules }.encode_to_vec())
+            }
+            Layer::Module => (MODULE, MODULE_TYPE, module(denied).encode_to_vec()),
             Layer::Network => {
                 let filter = NetworkRbac {
-                    rules,
+                    rules: Some(rules(denied)),
                     stat_prefix: STAT_PREFIX.to_owned(),
                     enforcement_type: EnforcementType::Continuous.into(),
                 };
@@ -98,6 +106,23 @@ impl Encoded {
                 value: config.encode_to_vec(),
             },
         }
+    }
+}
+
+/// The module's filter `deny_list`, under the name that its file has.
+fn module(denied: &[&[u8; 32]]) -> DynamicModuleNetworkFilter {
+    let digests: Vec<_> = denied.iter().map(|digest| hex::text(*digest)).collect();
+    DynamicModuleNetworkFilter {
+        dynamic_module_config: Some(DynamicModuleConfig {
+            name: "protem_envoy".to_owned(),
+            do_not_close: true,
+            metrics_namespace: "protem".to_owned(),
+        }),
+        filter_name: "deny_list".to_owned(),
+        filter_config: Some(Any {
+            type_url: STRING_TYPE.to_owned(),
+            value: digests.join(" ").encode_to_vec(),
+        }),
     }
 }
 
@@ -160,6 +185,10 @@ const fn expression(kind: ExprKind) -> Expr {
 
 const HTTP_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 const NETWORK_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC";
+const MODULE_TYPE: &str = "type.googleapis.com/\
+     envoy.extensions.filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter";
+/// The message has one field, number 1: what `String` encodes as.
+const STRING_TYPE: &str = "type.googleapis.com/google.protobuf.StringValue";
 const STAT_PREFIX: &str = "protem_deny_list.";
 /// Shown in Envoy's access log as what denied a request.
 const POLICY: &str = "protem.denied_certificate";

@@ -101,7 +101,7 @@ impl<P: Caller> Source for List<P> {
     type Content = Filter;
 
     const TYPE_URL: &'static str = EXTENSION_TYPE;
-    const NAMES: Option<&'static [&'static str]> = Some(&[HTTP, NETWORK]);
+    const NAMES: Option<&'static [&'static str]> = Some(&[HTTP, MODULE, NETWORK]);
 
     fn node(&mut self, _: &Node) {}
 
@@ -123,12 +123,14 @@ impl<P: Caller> Source for List<P> {
     }
 
     fn everything(&self) -> Vec<Arc<str>> {
+        // The module's is for who names it: others could not load it.
         vec![HTTP.into(), NETWORK.into()]
     }
 
     fn offer(&self, name: &str, _: &Subscription, _: bool) -> Offer<Filter> {
         let layer = match name {
             HTTP => Layer::Http,
+            MODULE => Layer::Module,
             NETWORK => Layer::Network,
             _ => return Offer::Absent,
         };
@@ -198,8 +200,13 @@ impl<P: Caller> ecds_server::ExtensionConfigDiscoveryService for DenyLists<P> {
             ..DiscoveryResponse::default()
         };
         let asked = Subscription::default();
-        for name in [HTTP, NETWORK] {
-            if !names.is_empty() && !names.iter().any(|one| one == name) {
+        for name in [HTTP, MODULE, NETWORK] {
+            let wanted = if names.is_empty() {
+                name != MODULE
+            } else {
+                names.iter().any(|one| one == name)
+            };
+            if !wanted {
                 continue;
             }
             if let Offer::Ready(filter) = source.offer(name, &asked, false) {
@@ -245,6 +252,8 @@ pub(super) const EXTENSION_TYPE: &str =
     "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 /// The filter for requests.
 pub(super) const HTTP: &str = "protem.deny_list";
+/// The module's filter for connections.
+pub(super) const MODULE: &str = "protem.deny_list.module";
 /// The filter for connections.
 pub(super) const NETWORK: &str = "protem.deny_list.tcp";
 

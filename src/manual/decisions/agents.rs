@@ -70,6 +70,24 @@
 //! each request), in that order. Else a holder pushes a revocation off the list by elevating and
 //! withdrawing. Price: a thief who gives back what he stole has a filter that may forget it.
 //!
+//! # A module ends connections that Envoy would keep
+//!
+//! Nothing in Envoy's configuration knows notAfter for a connection as such, and a filter that
+//! comes by ECDS reaches new connections only. `deploy/envoy` is a library that Envoy loads: it
+//! compares the clock with notAfter for each piece of data, closes idle connections by a timer, and
+//! keeps one deny list for the process, which the agent brings as the configuration of a filter. So
+//! there is no file to watch and no second way for a list to come. Envoy's own filter for filter
+//! state tells the module what it must know of a certificate, because the interface shows no
+//! notAfter and numbers its attributes anew with each version. Closing is Envoy's `Abort`: its
+//! `NoFlush` still writes what is pending, and sent a waiting greeting to a holder who was not let
+//! in (measured).
+//!
+//! Price: native code inside of the proxy, one build for each minor version of Envoy, and one file
+//! of unsafe declarations, written by hand because no registry has Envoy's own kit for this
+//! version. A request on its way at the cut must be tried again by its client. Alternatives:
+//! greatest ages, which know a connection's beginning and not its end; changing the filter chain,
+//! which closes everybody's connections; an Envoy of our own making.
+//!
 //! # What waits is judged anew when a policy comes into force
 //!
 //! And when minting is released, and at a start: with nobody as the speaker, the subject's own

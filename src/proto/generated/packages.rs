@@ -21,6 +21,11 @@ pub mod envoy {
         }
     }
     pub mod extensions {
+        pub mod dynamic_modules {
+            pub mod v3 {
+                include!("envoy.extensions.dynamic_modules.v3.rs");
+            }
+        }
         pub mod filters {
             pub mod http {
                 pub mod rbac {
@@ -30,6 +35,11 @@ pub mod envoy {
                 }
             }
             pub mod network {
+                pub mod dynamic_modules {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.network.dynamic_modules.v3.rs");
+                    }
+                }
                 pub mod rbac {
                     pub mod v3 {
                         include!("envoy.extensions.filters.network.rbac.v3.rs");

@@ -184,7 +184,7 @@ impl Bench {
         }
     }
 
-    /// Returns the port of its one listener, which it lists as `NAME::ADDRESS:PORT`.
+    /// Returns the port of its first listener, which it lists as `NAME::ADDRESS:PORT`.
     pub(crate) fn start_envoy_on(&self, name: &'static str, config: &Path) -> u16 {
         let admin = self.path(&format!("{name}.admin"));
         // Of an earlier life.
@@ -193,6 +193,9 @@ impl Bench {
         envoy.arg("--config-path").arg(config);
         envoy.arg("--admin-address-path").arg(&admin);
         envoy.args(["--disable-hot-restart", "--concurrency", "1"]);
+        // Asked for by those alone whose configuration names it.
+        let modules = repository("target/envoy-module/release");
+        envoy.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
         envoy.args([
             "--log-level",
             "warning",
@@ -204,10 +207,15 @@ impl Bench {
         until(name, || {
             ask(&admin()?, "/ready").filter(|answer| answer.contains(" 200 OK"))
         });
-        let listeners = ask(&admin().unwrap(), "/listeners").unwrap();
-        let mut ports = listeners
-            .lines()
-            .filter_map(|line| line.split_once("::127.0.0.1:"));
+        self.listener(name, "")
+    }
+
+    /// The port of the first listener of an Envoy whose name begins so.
+    pub(crate) fn listener(&self, name: &str, listener: &str) -> u16 {
+        let admin = fs::read_to_string(self.path(&format!("{name}.admin"))).unwrap();
+        let listeners = ask(&admin, "/listeners").unwrap();
+        let lines = listeners.lines().filter(|line| line.starts_with(listener));
+        let mut ports = lines.filter_map(|line| line.split_once("::127.0.0.1:"));
         ports.next().unwrap().1.trim().parse().unwrap()
     }
 

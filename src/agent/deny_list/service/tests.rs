@@ -107,6 +107,16 @@ async fn a_stream_for_both_and_a_single_request_are_given_both() {
     let both = soon(responses.message()).await.unwrap().unwrap();
     assert_eq!(both.resources, fetched.resources);
     assert!(both.version_info.starts_with("5-"), "{}", both.version_info);
+    // The module's is for who names it.
+    let named = DiscoveryRequest {
+        resource_names: vec![MODULE.to_owned()],
+        ..DiscoveryRequest::default()
+    };
+    let named = soon(client.fetch_extension_configs(named)).await.unwrap();
+    let [module] = &named.into_inner().resources[..] else {
+        panic!("one was named");
+    };
+    assert!(module.value.ends_with("07".repeat(32).as_bytes()));
     // A caller who cannot be attested is given no stream.
     stage.peer.show(None);
     let status = soon(client.fetch_extension_configs(DiscoveryRequest::default())).await;
