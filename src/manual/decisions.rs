@@ -30,8 +30,7 @@
 //! - **The kill switch asks policy.** There is no local socket yet.
 //!
 //! Of the design's parts these do not exist yet: votes and people, signals, console, PostgreSQL,
-//! the Merkle log, `simulate`, `replay`, `diff` and `prove`, a check of a mesh's own configuration,
-//! Kubernetes.
+//! the Merkle log, `simulate`, `replay`, `diff` and `prove`, Kubernetes.
 
 pub mod agents;
 pub mod callers;

@@ -113,5 +113,5 @@ async fn ended(stream: &mut TlsStream<TcpStream>) {
 }
 
 const PAST_END: Seconds = Seconds::new(2);
-/// Longer than a refusal takes to arrive.
-const STAYS_OPEN: Duration = Duration::from_secs(1);
+/// Longer than a refusal takes to arrive, from a busy machine too.
+const STAYS_OPEN: Duration = Duration::from_secs(5);
