@@ -11,15 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::time_provider::TimeProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::api::listener::tls;
 use crate::enforce::guarded::Guarded;
 use crate::enforce::peer::{Peer, PeerError};
 use crate::time::{Clock, SystemClock};
@@ -142,46 +143,20 @@ impl Doorman {
 /// Takes every way of resumption out of a configuration: what a peer may do, its certificate says
 /// in each handshake.
 pub fn never_resume(config: &mut ServerConfig) {
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    // A client may ask for tickets by itself (RFC 9149); it gets none either.
-    config.max_tls13_tickets = 0;
-    config.max_early_data_size = 0;
-    config.send_half_rtt_data = false;
+    tls::never_resume(config);
 }
 
+/// As protem itself serves, but no peer is let in without a certificate.
 fn config(keys: Keys, bundle: &[u8], clock: &Arc<dyn Clock>) -> Result<ServerConfig, DoormanError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     for root in read_chain(bundle)? {
         roots.add(root.der().to_vec().into())?;
     }
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
-    let time = Arc::new(ByClock(Arc::clone(clock)));
-    let mut config = ServerConfig::builder_with_details(provider, time)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(keys.chain, keys.key)?;
-    never_resume(&mut config);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// A clock of ours, as rustls asks for one.
-struct ByClock(Arc<dyn Clock>);
-
-impl TimeProvider for ByClock {
-    fn current_time(&self) -> Option<UnixTime> {
-        let unix_ms = u64::try_from(self.0.now().unix_ms()).ok()?;
-        Some(UnixTime::since_unix_epoch(Duration::from_millis(unix_ms)))
-    }
-}
-
-impl fmt::Debug for ByClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByClock")
-    }
+    let own = CertifiedKey::from_der(keys.chain, keys.key, &provider)?;
+    let own = Arc::new(SingleCertAndKey::from(own));
+    let peers = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+    Ok(tls::server_config(own, peers, Arc::clone(clock))?)
 }
 
 impl fmt::Debug for Keys {

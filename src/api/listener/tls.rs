@@ -34,14 +34,20 @@ pub fn server_config(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(client)
         .with_cert_resolver(certificate);
+    never_resume(&mut config);
+    config.alpn_protocols = vec![ALPN_HTTP_2.to_vec(), ALPN_HTTP_1.to_vec()];
+    Ok(config)
+}
+
+/// Takes every way of resumption out of a configuration: what a peer may do, its certificate says
+/// in each handshake.
+pub fn never_resume(config: &mut ServerConfig) {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     // A client may ask for tickets by itself (RFC 9149); it gets none either.
     config.max_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
-    config.alpn_protocols = vec![ALPN_HTTP_2.to_vec(), ALPN_HTTP_1.to_vec()];
-    Ok(config)
 }
 
 /// Lets peers in without a certificate, and with one that leads to one of `roots` (DER) and is for
